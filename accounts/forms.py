@@ -1,0 +1,126 @@
+"""The forms of logging in, signing up and setting up."""
+
+import math
+from typing import Any
+
+from django import forms
+from django.contrib.auth import password_validation
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+
+from accounts.clients import client_address
+from accounts.models import Organization, User
+from chatcore import limits
+from chatcore.db import atomic
+
+NEW_PASSWORD_WIDGET = {"autocomplete": "new-password"}
+
+
+class LoginForm(AuthenticationForm):
+    """E-mail and password; locked for an account and client after repeated failures."""
+
+    username = forms.EmailField(
+        label="E-mail",
+        widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}),
+    )
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": "E-mail and password do not match an account.",
+        "locked": "Too many attempts for this account from here. Try again in %(minutes)s.",
+    }
+
+    def clean(self) -> dict[str, Any]:
+        email = User.objects.normalize_email(self.cleaned_data.get("username"))
+        if not email or not self.cleaned_data.get("password"):
+            return super().clean()
+        assert self.request is not None
+        client = client_address(self.request)
+        limit = limits.count_login_attempt(email, client)
+        if limit.exceeded:
+            raise ValidationError(
+                self.error_messages["locked"],
+                code="locked",
+                params={"minutes": _in_minutes(limit.retry_after)},
+            )
+        self.cleaned_data["username"] = email
+        cleaned = super().clean()
+        limits.forget_login_attempts(email, client)
+        return cleaned
+
+
+def _in_minutes(seconds: int) -> str:
+    minutes = math.ceil(seconds / 60)
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+
+
+class NewAccountForm(forms.Form):
+    """What every new account is asked."""
+
+    name = forms.CharField(
+        label="Your name",
+        max_length=120,
+        widget=forms.TextInput(attrs={"autocomplete": "name", "autofocus": True}),
+    )
+    email = forms.EmailField(
+        label="E-mail",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "username"}),
+    )
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        max_length=1024,
+        widget=forms.PasswordInput(attrs=NEW_PASSWORD_WIDGET),
+        help_text="At least 10 characters.",
+    )
+
+    def clean_email(self) -> str:
+        return User.objects.normalize_email(self.cleaned_data["email"])
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if password := cleaned.get("password"):
+            person = User(email=cleaned.get("email", ""), name=cleaned.get("name", ""))
+            try:
+                password_validation.validate_password(password, person)
+            except ValidationError as error:
+                self.add_error("password", error)
+        return cleaned
+
+
+class SetupForm(NewAccountForm):
+    organization = forms.CharField(
+        label="Your organisation",
+        max_length=120,
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+        help_text="Everybody who joins later belongs to it.",
+    )
+    field_order = ["name", "organization", "email", "password"]
+
+    def save(self) -> User:
+        """The first administrator. Raises SetupClosed."""
+        return User.objects.create_first_administrator(
+            self.cleaned_data["email"],
+            self.cleaned_data["password"],
+            organization_name=self.cleaned_data["organization"],
+            name=self.cleaned_data["name"],
+        )
+
+
+class SignupForm(NewAccountForm):
+    def save(self) -> User | None:
+        """A member of the first organisation, or None (and an error) if the address is taken."""
+        organization = Organization.objects.order_by("created_at").first()
+        assert organization is not None  # sign-up opens only after set-up
+        try:
+            with atomic():
+                return User.objects.create_user(
+                    self.cleaned_data["email"],
+                    self.cleaned_data["password"],
+                    organization=organization,
+                    name=self.cleaned_data["name"],
+                )
+        except IntegrityError:
+            self.add_error("email", "There is an account with this address; log in instead.")
+            return None

@@ -1,0 +1,174 @@
+"""Who uses this installation: people, the organisation each belongs to, and what they may do."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.db import IntegrityError, models
+
+from chatcore import clock
+from chatcore.db import in_transaction
+from chatcore.ids import new_id
+
+FIRST_ORGANIZATION_NAME = "My organisation"
+
+
+class SetupClosed(Exception):
+    """The first administrator is there already."""
+
+
+class Organization(models.Model):
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False, db_column="_id")
+    name = models.CharField(max_length=120)
+    created_at = models.DateTimeField(default=clock.now, editable=False, db_column="createdAt")
+
+    class Meta:
+        db_table = "organizations"
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["name"], name="organizations_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    ADMIN = "admin", "Administrator of this installation"
+    MANAGER = "manager", "Manager of their organisation"
+    MEMBER = "member", "Member"
+
+
+class UserManager(BaseUserManager["User"]):
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        """In lower case throughout: nobody means two people by Bob@ and bob@."""
+        return (email or "").strip().lower()
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=self.normalize_email(username))
+
+    def create_user(
+        self, email: str, password: str | None = None, *, organization: Organization, **fields: Any
+    ) -> "User":
+        """A saved user. Raises IntegrityError if the address has an account."""
+        user = self.model(email=self.normalize_email(email), organization=organization, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """An administrator in the first organisation; closes the first-run set-up."""
+        user = self._create_administrator(email, password, **fields)
+        Installation.objects.get_or_create(pk=Installation.KEY)
+        return user
+
+    def create_first_administrator(
+        self, email: str, password: str, *, organization_name: str, name: str = ""
+    ) -> "User":
+        """The account that ends the first-run set-up, in an organisation of that name.
+
+        Raises SetupClosed if another one, perhaps made at this moment, was first.
+        """
+
+        def create() -> User:
+            # The row's fixed key lets exactly one of two set-ups through.
+            Installation.objects.create(pk=Installation.KEY)
+            return self._create_administrator(
+                email, password, organization_name=organization_name, name=name
+            )
+
+        try:
+            return in_transaction(create)
+        except IntegrityError as error:
+            raise SetupClosed from error
+
+    def _create_administrator(
+        self,
+        email: str,
+        password: str | None,
+        *,
+        organization_name: str = FIRST_ORGANIZATION_NAME,
+        **fields: Any,
+    ) -> "User":
+        organization = Organization.objects.order_by("created_at").first()
+        if organization is None:
+            organization = Organization.objects.create(name=organization_name)
+        return self.create_user(
+            email, password, organization=organization, **{**fields, "role": Role.ADMIN}
+        )
+
+
+class User(AbstractBaseUser):
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False, db_column="_id")
+    email = models.EmailField("e-mail", max_length=254)
+    name = models.CharField(max_length=120, blank=True)
+    organization = models.ForeignKey(
+        Organization,
+        on_delete=models.PROTECT,
+        related_name="users",
+        db_column="orgId",
+        db_index=False,
+    )
+    role = models.CharField(max_length=16, choices=Role, default=Role.MEMBER)
+    is_active = models.BooleanField(
+        "active",
+        default=True,
+        db_column="isActive",
+        help_text="Without the tick the person can no longer log in. Their chats are kept.",
+    )
+    last_login = models.DateTimeField("last log-in", null=True, blank=True, db_column="lastLogin")
+    created_at = models.DateTimeField(default=clock.now, editable=False, db_column="createdAt")
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        db_table = "users"
+        ordering = ["email"]
+        constraints = [models.UniqueConstraint(fields=["email"], name="users_email")]
+        indexes = [models.Index(fields=["organization", "email"], name="users_org_email")]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def clean(self) -> None:
+        super().clean()
+        self.email = type(self).objects.normalize_email(self.email)
+
+    @property
+    def display_name(self) -> str:
+        return self.name or self.email
+
+    # What Django's admin asks of a user; the answers are in accounts/permissions.py.
+    @property
+    def is_staff(self) -> bool:
+        from accounts import permissions
+
+        return permissions.may_administer(self)
+
+    def has_perm(self, _permission: str, _object: object = None) -> bool:
+        return self.is_staff
+
+    def has_module_perms(self, _app_label: str) -> bool:
+        return self.is_staff
+
+
+class Installation(models.Model):
+    """One row, made with the first administrator: while it is missing, set-up is open."""
+
+    KEY: ClassVar[str] = "installation"
+
+    id = models.CharField(primary_key=True, max_length=16, default=KEY, db_column="_id")
+    created_at = models.DateTimeField(default=clock.now, editable=False, db_column="createdAt")
+
+    class Meta:
+        db_table = "installation"
+
+    def __str__(self) -> str:
+        return self.id
+
+    @classmethod
+    def is_set_up(cls) -> bool:
+        """Whether the first administrator was made, here or by `createsuperuser`."""
+        return cls.objects.filter(pk=cls.KEY).exists() or User.objects.exists()

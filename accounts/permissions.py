@@ -1,0 +1,49 @@
+"""May this person see this? The one place that answers.
+
+A role reaches as far as this: an administrator the whole installation, a manager their own
+organisation, a member themselves. Chats are their owner's alone, whatever the role:
+`Conversation.objects.for_user()` is the only door to them.
+"""
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
+
+from accounts.models import Organization, Role, User
+
+Viewer = AbstractBaseUser | AnonymousUser
+
+
+def may_administer(viewer: Viewer) -> bool:
+    """People, organisations and everything else in Django's admin."""
+    return isinstance(viewer, User) and viewer.is_active and viewer.role == Role.ADMIN
+
+
+def may_see_user(viewer: Viewer, person: User) -> bool:
+    return users_visible_to(viewer).filter(pk=person.pk).exists()
+
+
+def may_see_organization(viewer: Viewer, organization: Organization) -> bool:
+    return organizations_visible_to(viewer).filter(pk=organization.pk).exists()
+
+
+def users_visible_to(viewer: Viewer) -> "QuerySet[User]":
+    """The people whose account and usage this viewer may see."""
+    if not isinstance(viewer, User) or not viewer.is_active:
+        return User.objects.none()
+    if viewer.role == Role.ADMIN:
+        return User.objects.all()
+    if viewer.role == Role.MANAGER:
+        return User.objects.filter(organization_id=viewer.organization_id)
+    return User.objects.filter(pk=viewer.pk)
+
+
+def organizations_visible_to(viewer: Viewer) -> "QuerySet[Organization]":
+    """The organisations whose people and usage this viewer may see."""
+    if not isinstance(viewer, User) or not viewer.is_active:
+        return Organization.objects.none()
+    if viewer.role == Role.ADMIN:
+        return Organization.objects.all()
+    if viewer.role == Role.MANAGER:
+        return Organization.objects.filter(pk=viewer.organization_id)
+    return Organization.objects.none()

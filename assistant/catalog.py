@@ -1,0 +1,81 @@
+"""Which models are offered: those whose provider is configured, or the demo if there is none."""
+
+from dataclasses import dataclass
+from functools import cache
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from assistant.providers.anthropic import AnthropicProvider
+from assistant.providers.base import Provider
+from assistant.providers.demo import DemoProvider
+from assistant.providers.openai import OpenAIProvider
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model that can be chosen. `ref` is its name in frames and pages: "openai:gpt-6-luna"."""
+
+    provider: str
+    model: str
+    provider_label: str
+
+    @property
+    def ref(self) -> str:
+        return f"{self.provider}:{self.model}"
+
+
+class UnknownChoice(Exception):
+    """No such model is offered."""
+
+
+@cache
+def providers() -> dict[str, Provider]:
+    """The configured providers by name. One object each, as they keep connections."""
+    timeout = float(settings.PROVIDER_TIMEOUT_SECONDS)
+    configured: dict[str, Provider] = {}
+    if settings.OPENAI_API_KEY or settings.OPENAI_BASE_URL:
+        configured["openai"] = OpenAIProvider(
+            label=_label("OpenAI", settings.OPENAI_BASE_URL),
+            api_key=settings.OPENAI_API_KEY,
+            base_url=settings.OPENAI_BASE_URL,
+            timeout=timeout,
+        )
+    if settings.ANTHROPIC_API_KEY or settings.ANTHROPIC_BASE_URL:
+        configured["anthropic"] = AnthropicProvider(
+            label=_label("Anthropic", settings.ANTHROPIC_BASE_URL),
+            api_key=settings.ANTHROPIC_API_KEY,
+            base_url=settings.ANTHROPIC_BASE_URL,
+            timeout=timeout,
+        )
+    return configured or {"demo": DemoProvider()}
+
+
+def choices() -> list[Choice]:
+    """What the model picker shows, the default first."""
+    models = {
+        "openai": settings.OPENAI_MODELS,
+        "anthropic": settings.ANTHROPIC_MODELS,
+        "demo": ["demo"],
+    }
+    return [
+        Choice(name, model, provider.label)
+        for name, provider in providers().items()
+        for model in models[name]
+    ]
+
+
+def choose(ref: str | None) -> Choice:
+    """The offered model of that name, the default for None. Raises UnknownChoice."""
+    offered = choices()
+    if ref is None and offered:
+        return offered[0]
+    for choice in offered:
+        if choice.ref == ref:
+            return choice
+    raise UnknownChoice(ref)
+
+
+def _label(name: str, base_url: str) -> str:
+    """Who answers, for people: the company, or the host of a compatible server."""
+    return urlsplit(base_url).netloc.rpartition("@")[2] if base_url else name

@@ -1,0 +1,1 @@
+"""Adapters to providers: plain asyncio and plain values, without Django."""

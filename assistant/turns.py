@@ -1,0 +1,283 @@
+"""A turn in the store: how it begins, what is kept while it runs, how it ends.
+
+Plain functions on the database, one transaction each, called from threads. Nothing here knows of
+sockets, and nothing here waits for a provider.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError
+
+from accounts.models import User
+from assistant.catalog import Choice
+from assistant.events import Usage
+from assistant.models import Generation, GenerationStatus
+from assistant.providers.base import Prompt, PromptMessage
+from chatcore.db import in_transaction
+from chatcore.ids import new_id
+from conversations.models import (
+    Conversation,
+    Message,
+    MessageStatus,
+    Role,
+    as_text_part,
+    branch,
+    title_from,
+)
+
+# A generation whose process was not heard of for this long is taken for dead. The heart beats
+# every second, so ten beats were missed.
+SILENCE = timedelta(seconds=10)
+
+
+class TurnRefused(Exception):
+    """The turn cannot begin. `code` is for the client, the text for the person."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a person sends: a new message, or (`text` is None) another answer to an earlier one."""
+
+    request_id: str
+    conversation_id: str
+    message_id: str
+    parent_id: str | None
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn that may run now, or (`is_new` is False) one that this request began earlier."""
+
+    generation: Generation
+    conversation: Conversation
+    prompt: Prompt
+    is_new: bool
+
+
+def begin(user: User, question: Question, choice: Choice, *, owner: str, now: datetime) -> Turn:
+    """Save the question, and the generation that is to answer it. Raises TurnRefused.
+
+    All is saved before any provider is called. The same request again, be it at the same moment,
+    gets the turn that the first one began.
+    """
+
+    def work() -> Turn:
+        return _earlier(user, question) or _begin(user, question, choice, owner=owner, now=now)
+
+    try:
+        return in_transaction(work)
+    except IntegrityError:
+        # Another tab was quicker between our look and our write; what it wrote is there now.
+        try:
+            return in_transaction(work)
+        except IntegrityError as error:
+            raise TurnRefused("conflict", "This was changed elsewhere. Reload the page.") from error
+
+
+def _earlier(user: User, question: Question) -> Turn | None:
+    generation = (
+        Generation.objects.for_user(user).filter(request_id=question.request_id).with_chat().first()
+    )
+    if generation is None:
+        return None
+    return Turn(generation, generation.conversation, Prompt("", ()), is_new=False)
+
+
+def _begin(user: User, question: Question, choice: Choice, *, owner: str, now: datetime) -> Turn:
+    conversation = _conversation(user, question, now)
+    messages = list(conversation.messages.all())
+    asked = next((each for each in messages if each.client_id == question.message_id), None)
+    if asked is None:
+        asked = _ask(conversation, messages, question, now)
+        messages.append(asked)
+    elif asked.role != Role.USER or question.text not in (None, asked.content):
+        raise TurnRefused("conflict", "There is another message with this id.")
+    if (
+        Generation.objects.running()
+        .filter(conversation=conversation, parent_id=asked.client_id)
+        .exists()
+    ):
+        raise TurnRefused("already_running", "This question is being answered already.")
+    generation = Generation.objects.create(
+        conversation=conversation,
+        user=user,
+        request_id=question.request_id,
+        parent_id=asked.client_id,
+        answer_id=f"answer-{new_id()}",
+        provider=choice.provider,
+        model=choice.model,
+        owner=owner,
+        created_at=now,
+        heartbeat_at=now,
+    )
+    prompt = Prompt(choice.model, _as_prompt(branch(messages, asked.client_id)))
+    return Turn(generation, conversation, prompt, is_new=True)
+
+
+def _conversation(user: User, question: Question, now: datetime) -> Conversation:
+    conversation = (
+        Conversation.objects.for_user(user).filter(client_id=question.conversation_id).first()
+    )
+    if conversation is None:
+        if question.text is None:
+            raise TurnRefused("not_found", "This chat is not there any more.")
+        return Conversation.objects.create(
+            client_id=question.conversation_id,
+            user=user,
+            organization_id=user.organization_id,
+            title=title_from(question.text),
+            created_at=now,
+            updated_at=now,
+        )
+    if conversation.deleted_at is not None:
+        raise TurnRefused("deleted", "This chat is in the trash. Restore it to go on.")
+    return conversation
+
+
+def _ask(
+    conversation: Conversation, messages: list[Message], question: Question, now: datetime
+) -> Message:
+    if question.text is None:
+        raise TurnRefused("not_found", "This message is not there any more.")
+    if question.parent_id is not None and all(
+        each.client_id != question.parent_id for each in messages
+    ):
+        raise TurnRefused("not_found", "The message before this one is not there any more.")
+    return conversation.append(
+        Message(
+            client_id=question.message_id,
+            parent_id=question.parent_id,
+            role=Role.USER,
+            content=question.text,
+            parts=[as_text_part(question.text)],
+        ),
+        now,
+    )
+
+
+def _as_prompt(path: list[Message]) -> tuple[PromptMessage, ...]:
+    """What the model reads. Answers that failed before their first word say nothing."""
+    return tuple(
+        PromptMessage("user" if message.role == Role.USER else "assistant", message.content)
+        for message in path
+        if message.content
+    )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What there is of an answer at a moment."""
+
+    generation_id: UUID
+    seq: int
+    text: str
+    reasoning: str
+
+
+def progress_of(generation: Generation) -> Progress:
+    """What is saved of a generation."""
+    return Progress(generation.pk, generation.seq, generation.text, generation.reasoning)
+
+
+def save_progress(progress: Iterable[Progress], now: datetime) -> None:
+    """Keep the text of running answers, and say that their process is alive."""
+    for each in progress:
+        Generation.objects.filter(pk=each.generation_id).running().update(
+            seq=each.seq, text=each.text, reasoning=each.reasoning, heartbeat_at=now
+        )
+
+
+_MESSAGE_STATUS = {
+    GenerationStatus.DONE: MessageStatus.COMPLETE,
+    GenerationStatus.STOPPED: MessageStatus.STOPPED,
+    GenerationStatus.FAILED: MessageStatus.FAILED,
+    GenerationStatus.INTERRUPTED: MessageStatus.INTERRUPTED,
+}
+
+
+def finish(
+    progress: Progress,
+    status: GenerationStatus,
+    *,
+    error: dict[str, Any] | None,
+    usage: Usage | None,
+    now: datetime,
+) -> None:
+    """Make the answer a message of its conversation, however it ended. Safe to run again."""
+
+    def work() -> None:
+        generation = Generation.objects.filter(pk=progress.generation_id).with_chat().first()
+        if generation is None:
+            return  # the chat was deleted for good meanwhile
+        generation.seq = progress.seq
+        generation.text, generation.reasoning = progress.text, progress.reasoning
+        generation.error = error
+        _end(generation, status, usage, now)
+
+    in_transaction(work)
+
+
+def interrupt_silent(now: datetime) -> int:
+    """End the generations whose process is gone, keeping what was saved. How many there were."""
+
+    def interrupt(key: UUID) -> bool:
+        # Looked at again inside the transaction: it may have been heard of since.
+        generation = silent.filter(pk=key).with_chat().first()
+        if generation is None:
+            return False
+        _end(generation, GenerationStatus.INTERRUPTED, None, now)
+        return True
+
+    silent = Generation.objects.silent_since(now - SILENCE)
+    keys = list(silent.values_list("pk", flat=True))
+    return sum(in_transaction(partial(interrupt, key)) for key in keys)
+
+
+def _end(
+    generation: Generation, status: GenerationStatus, usage: Usage | None, now: datetime
+) -> None:
+    generation.status = status
+    generation.finished_at = generation.heartbeat_at = now
+    generation.save()
+    _save_answer(generation, usage, now)
+
+
+def _save_answer(generation: Generation, usage: Usage | None, now: datetime) -> None:
+    conversation = generation.conversation
+    answer = conversation.messages.filter(client_id=generation.answer_id).first() or Message(
+        client_id=generation.answer_id, parent_id=generation.parent_id, role=Role.ASSISTANT
+    )
+    is_counted = answer.token_count is not None
+    answer.content = generation.text
+    answer.parts = [as_text_part(generation.text)] if generation.text else []
+    if generation.reasoning:
+        answer.parts.insert(0, {"type": "reasoning", "text": generation.reasoning})
+    answer.model = f"{generation.provider}:{generation.model}"
+    answer.status = _MESSAGE_STATUS[GenerationStatus(generation.status)]
+    answer.error = generation.error
+    answer.token_count = usage.output_tokens if usage else answer.token_count
+    if answer._state.adding:
+        conversation.append(answer, now)
+    else:
+        # It was taken for dead too early, while its process was only asleep.
+        answer.save()
+    if usage is not None and not is_counted:
+        _count_tokens(conversation, usage)
+
+
+def _count_tokens(conversation: Conversation, usage: Usage) -> None:
+    # Read behind the write of `append`: until this transaction ends no other one can pass there.
+    conversation.refresh_from_db(fields=["metadata"])
+    total = conversation.metadata.get("totalTokens", 0) + usage.total_tokens
+    conversation.metadata = {**conversation.metadata, "totalTokens": total}
+    conversation.save(update_fields=["metadata"])

@@ -1,0 +1,28 @@
+"""The application that an ASGI server runs."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatcore.settings")
+# Loads the apps; what follows imports models.
+http_application = get_asgi_application()
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.security.websocket import WebsocketDenier  # noqa: E402
+from django.urls import path, re_path  # noqa: E402
+
+from assistant.consumers import AssistantConsumer  # noqa: E402
+from chatcore.origins import OriginValidator  # noqa: E402
+
+sockets = [
+    path("ws/assistant", AssistantConsumer.as_asgi()),
+    re_path("", WebsocketDenier.as_asgi()),
+]
+application = ProtocolTypeRouter(
+    {
+        "http": http_application,
+        "websocket": OriginValidator(AuthMiddlewareStack(URLRouter(sockets))),
+    }
+)

@@ -1,0 +1,132 @@
+"""The cache on Redis, with a breaker: Redis may go away at any time, a request may not notice.
+
+A first failure opens the breaker for BREAK_SECONDS. While it is open every call goes to a
+cache in this process, so nothing waits for Redis. One warning is logged when Redis goes, one when
+it is back.
+"""
+
+import logging
+import threading
+import time
+from typing import Any
+
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.locmem import LocMemCache
+from django_redis.cache import RedisCache
+from redis.exceptions import RedisError
+
+logger = logging.getLogger("chatcore.cache")
+
+BREAK_SECONDS = 10.0
+# A hung server costs one call this long, then nothing for BREAK_SECONDS.
+CONNECT_SECONDS = 0.2
+ANSWER_SECONDS = 0.3
+
+CLIENT_OPTIONS = {
+    "SOCKET_CONNECT_TIMEOUT": CONNECT_SECONDS,
+    "SOCKET_TIMEOUT": ANSWER_SECONDS,
+    "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+}
+
+
+class Breaker:
+    """Closed while Redis answers. Safe to share between threads."""
+
+    def __init__(self, seconds: float = BREAK_SECONDS) -> None:
+        self.seconds = seconds
+        self._open_until: float | None = None
+        self._lock = threading.Lock()
+
+    def is_open(self) -> bool:
+        """Whether Redis is to be left alone. After the pause one caller at a time tries it."""
+        with self._lock:
+            if self._open_until is None:
+                return False
+            now = time.monotonic()
+            if now < self._open_until:
+                return True
+            self._open_until = now + self.seconds
+            return False
+
+    def failed(self, error: Exception) -> None:
+        with self._lock:
+            was_closed = self._open_until is None
+            self._open_until = time.monotonic() + self.seconds
+        if was_closed:
+            logger.warning("Redis is away (%s); using the cache of this process.", _name(error))
+
+    def answered(self) -> None:
+        # Read without the lock: this runs after every call, and a late reader only logs later.
+        if self._open_until is None:
+            return
+        with self._lock:
+            was_open, self._open_until = self._open_until is not None, None
+        if was_open:
+            logger.warning("Redis is back.")
+
+
+def _name(error: Exception) -> str:
+    cause = error.__cause__
+    return type(cause if isinstance(cause, RedisError) else error).__name__
+
+
+class ResilientRedisCache(BaseCache):
+    """Django's cache on Redis, and a cache in the process while Redis is away."""
+
+    # Cache objects are made per thread; what they know of Redis belongs to the process.
+    _breakers: dict[str, Breaker] = {}
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self._redis = RedisCache(location, {**params, "OPTIONS": CLIENT_OPTIONS})
+        self._local = LocMemCache(f"while-redis-is-away:{location}", params)
+        self._breaker = self._breakers.setdefault(location, Breaker())
+
+    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        if not self._breaker.is_open():
+            try:
+                result = getattr(self._redis, method)(*args, **kwargs)
+            except (RedisError, OSError) as error:
+                self._breaker.failed(error)
+            else:
+                self._breaker.answered()
+                return result
+        return getattr(self._local, method)(*args, **kwargs)
+
+    def add(self, key: str, value: Any, *args: Any, **kwargs: Any) -> bool:
+        return bool(self._call("add", key, value, *args, **kwargs))
+
+    def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        return self._call("get", key, *args, **kwargs)
+
+    def set(self, key: str, value: Any, *args: Any, **kwargs: Any) -> None:
+        self._call("set", key, value, *args, **kwargs)
+
+    def touch(self, key: str, *args: Any, **kwargs: Any) -> bool:
+        return bool(self._call("touch", key, *args, **kwargs))
+
+    def delete(self, key: str, *args: Any, **kwargs: Any) -> bool:
+        return bool(self._call("delete", key, *args, **kwargs))
+
+    def incr(self, key: str, *args: Any, **kwargs: Any) -> int:
+        """As Django's. Raises ValueError for a key that is not there."""
+        return int(self._call("incr", key, *args, **kwargs))
+
+    def get_many(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return dict(self._call("get_many", *args, **kwargs))
+
+    def set_many(self, *args: Any, **kwargs: Any) -> list[str]:
+        return list(self._call("set_many", *args, **kwargs) or [])
+
+    def delete_many(self, *args: Any, **kwargs: Any) -> None:
+        self._call("delete_many", *args, **kwargs)
+
+    def has_key(self, key: str, *args: Any, **kwargs: Any) -> bool:
+        return bool(self._call("has_key", key, *args, **kwargs))
+
+    def clear(self) -> None:
+        self._call("clear")
+        self._local.clear()
+
+    def close(self, **_kwargs: Any) -> None:
+        """Nothing: the pool of connections to Redis outlives a request."""

@@ -1,0 +1,87 @@
+"""A misconfiguration is a system check with a hint that says what to do."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connection
+
+from chatcore.env import Env
+
+
+@register
+def settings_can_be_used(**_kwargs: Any) -> list[CheckMessage]:
+    env: Env = settings.ENV
+    return [
+        Error(problem.message, hint=problem.hint, id="chatcore.E001") for problem in env.problems
+    ]
+
+
+@register
+def hosts_are_named(**_kwargs: Any) -> list[CheckMessage]:
+    if "*" not in settings.ALLOWED_HOSTS:
+        return []
+    return [
+        Error(
+            "ALLOWED_HOSTS=* would let any web page speak to this server through DNS rebinding.",
+            hint="List the names under which people open it, such as chat.example.org.",
+            id="chatcore.E002",
+        )
+    ]
+
+
+@register
+def origins_are_complete(**_kwargs: Any) -> list[CheckMessage]:
+    return [
+        Error(
+            f"TRUSTED_ORIGINS: {origin} is not an origin.",
+            hint="Write scheme and host, such as https://chat.example.org.",
+            id="chatcore.E003",
+        )
+        for origin in settings.TRUSTED_ORIGINS
+        if not origin.startswith(("http://", "https://"))
+    ]
+
+
+@register
+def models_of_a_compatible_server_are_named(**_kwargs: Any) -> list[CheckMessage]:
+    if not settings.OPENAI_BASE_URL or settings.ENV.is_set("OPENAI_MODELS"):
+        return []
+    return [
+        Warning(
+            "OPENAI_BASE_URL is set, but OPENAI_MODELS is not: OpenAI's own models are offered.",
+            hint="Name what that server offers, such as OPENAI_MODELS=llama3.2,qwen3.",
+            id="chatcore.W001",
+        )
+    ]
+
+
+@register(Tags.database)
+def mongodb_can_be_used(
+    databases: Sequence[str] | None = None, **_kwargs: Any
+) -> list[CheckMessage]:
+    """Whether MongoDB answers and knows transactions. Runs before migrations."""
+    if not databases or connection.vendor != "mongodb":
+        return []
+    try:
+        connection.ensure_connection()
+        hello = connection.connection.admin.command("hello")
+    except Exception as error:
+        # The driver has a dozen ways to say no, and most carry the address with its password.
+        return [
+            Error(
+                f"MongoDB cannot be reached: {type(error).__name__}.",
+                hint="See that the server of MONGODB_URI runs and takes this user and password.",
+                id="chatcore.E004",
+            )
+        ]
+    if "setName" in hello or hello.get("msg") == "isdbgrid":
+        return []
+    return [
+        Error(
+            "This MongoDB is a standalone server, which has no transactions.",
+            hint="Start mongod with --replSet rs0 and run rs.initiate() once; one node is enough.",
+            id="chatcore.E005",
+        )
+    ]

@@ -1,0 +1,130 @@
+"""Typed reading of settings from the environment.
+
+A wrong value never raises: the default is used, and the mistake is kept in `Env.problems`, from
+where `chatcore.checks` reports it with a hint before anything starts.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One setting that cannot be used as it stands. `hint` says what to write instead."""
+
+    name: str
+    message: str
+    hint: str
+
+
+@dataclass
+class Env:
+    """The environment as read once. An empty value counts as not set."""
+
+    values: Mapping[str, str]
+    problems: list[Problem] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def _read(self, name: str) -> str:
+        self.names.append(name)
+        return self.values.get(name, "").strip()
+
+    def problem(self, name: str, message: str, hint: str) -> None:
+        self.problems.append(Problem(name, message, hint))
+
+    def is_set(self, name: str) -> bool:
+        return bool(self.values.get(name, "").strip())
+
+    def string(self, name: str, default: str = "") -> str:
+        return self._read(name) or default
+
+    def secret(self, name: str) -> str:
+        """The value of NAME, or the content of the file that NAME_FILE points at, or ""."""
+        value, path = self._read(name), self._read(f"{name}_FILE")
+        if value and path:
+            self.problem(name, f"{name} and {name}_FILE are both set.", "Keep one of the two.")
+        if value or not path:
+            return value
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            self.problem(
+                f"{name}_FILE",
+                f"{name}_FILE={path} cannot be read: {reason}.",
+                "Give the path of a text file that this user may read, or remove the setting.",
+            )
+            return ""
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        raw = self._read(name).lower()
+        if not raw:
+            return default
+        if raw not in TRUE_WORDS | FALSE_WORDS:
+            self.problem(name, f"{name}={raw} is neither yes nor no.", "Write 1 or 0.")
+            return default
+        return raw in TRUE_WORDS
+
+    def integer(self, name: str, default: int, *, minimum: int, maximum: int) -> int:
+        raw = self._read(name)
+        if not raw:
+            return default
+        if raw.isascii() and raw.isdigit() and minimum <= int(raw) <= maximum:
+            return int(raw)
+        self.problem(
+            name,
+            f"{name}={raw} cannot be used.",
+            f"Write a whole number from {minimum} to {maximum}.",
+        )
+        return default
+
+    def items(self, name: str, default: str = "") -> list[str]:
+        """A comma-separated list; blanks around and between the items are dropped."""
+        raw = self._read(name) or default
+        return [item.strip() for item in raw.split(",") if item.strip()]
+
+    def path(self, name: str, default: Path) -> Path:
+        raw = self._read(name)
+        return Path(raw).expanduser().resolve() if raw else default
+
+    def url(self, name: str, schemes: tuple[str, ...], *, secret: bool = False) -> str:
+        """An absolute URL with one of the schemes, or "". Its password never shows in a problem."""
+        raw = self.secret(name) if secret else self._read(name)
+        if not raw or _is_url(raw, schemes):
+            return raw
+        self.problem(
+            name,
+            f"{name} is not an address that can be used.",
+            f"Write one that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+            " and names a host.",
+        )
+        return ""
+
+
+def _is_url(raw: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(raw)
+        # A list of MongoDB hosts has several ports, which urlsplit cannot read as one.
+        port_is_valid = "," in parts.netloc or parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.netloc) and port_is_valid
+
+
+def load(base_dir: Path) -> Env:
+    """The process environment over the file that ENV_FILE names (`.env` beside manage.py)."""
+    path = Path(os.environ.get("ENV_FILE", base_dir / ".env"))
+    from_file = dotenv_values(path) if path.is_file() else {}
+    env = Env({**{name: value or "" for name, value in from_file.items()}, **os.environ})
+    env.names.append("ENV_FILE")
+    if env.is_set("ENV_FILE") and not path.is_file():
+        env.problem("ENV_FILE", f"ENV_FILE={path} is not a file.", "Give the path of a .env file.")
+    return env

@@ -1,0 +1,92 @@
+"""`make run`: bring the store up to date, say where to look, and serve with Daphne."""
+
+import socket
+import threading
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+
+class Command(BaseCommand):
+    help = "Migrate if need be, print the address to open, and serve with Daphne."
+
+    # Run below, with those of the database.
+    requires_system_checks = []
+
+    def handle(self, **_options: Any) -> None:
+        self.check(databases=["default"])
+        _require_free(settings.HOST, settings.PORT)
+        self._migrate()
+        self._serve()
+
+    def _migrate(self) -> None:
+        try:
+            executor = MigrationExecutor(connection)
+            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+                self.stdout.write("Preparing the store ...")
+                call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+        except DatabaseError as error:
+            raise CommandError(f"The store cannot be prepared: {error}") from error
+
+    def _serve(self) -> None:
+        # Importing Daphne installs Twisted's reactor, so not before it is wanted.
+        from daphne.endpoints import build_endpoint_description_strings
+        from daphne.server import Server
+
+        application = import_module("chatcore.asgi").application
+        Server(
+            application,
+            endpoints=build_endpoint_description_strings(settings.HOST, settings.PORT),
+            server_name="chatcore",
+            ready_callable=self._ready,
+            verbosity=0,
+        ).run()
+        self.stdout.write("Stopped.")
+
+    def _ready(self) -> None:
+        from accounts.setup import setup_path
+
+        address = f"http://{_shown(settings.HOST)}:{settings.PORT}"
+        if path := setup_path():
+            self.stdout.write(f"Make the first account: {address}{path}", self.style.SUCCESS)
+        else:
+            self.stdout.write(f"Chatcore is running: {address}/", self.style.SUCCESS)
+        self.stdout.flush()
+        threading.Thread(target=_import_provider_libraries, daemon=True).start()
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raises CommandError before anything else is done, should the port not be ours to take."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            probe.listen(1)
+    except OSError as error:
+        other = port + 1 if port < 65535 else 8000
+        raise CommandError(
+            f"Cannot listen on {host}, port {port}: {error.strerror or error}."
+            f" If only the port is taken, choose another one: PORT={other} make run"
+        ) from error
+
+
+def _shown(host: str) -> str:
+    """The host as a browser on this machine can open it."""
+    if host in ("127.0.0.1", "0.0.0.0", "::", "::1"):  # noqa: S104  only compared
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _import_provider_libraries() -> None:
+    """They take a second to import; the first question should not wait for them."""
+    from assistant import catalog
+
+    for name in catalog.providers():
+        if name != "demo":
+            import_module(name)

@@ -1,0 +1,1 @@
+"""django-mongodb-backend with unique indexes that queries can use."""

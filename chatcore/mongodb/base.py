@@ -1,0 +1,57 @@
+"""The database engine for MONGODB_URI."""
+
+from typing import Any
+
+from django.db.models import Field, Index, Model
+from django_mongodb_backend.base import DatabaseWrapper as BaseDatabaseWrapper
+from django_mongodb_backend.schema import DatabaseSchemaEditor as BaseSchemaEditor
+from pymongo import ASCENDING, DESCENDING
+
+from chatcore.db import column_of
+
+
+class DatabaseSchemaEditor(BaseSchemaEditor):
+    """Makes plain unique indexes.
+
+    The backend restricts each unique index to rows of the column's type, so that several nulls may
+    stand side by side. MongoDB uses such an index only for queries that name the type as well, and
+    Django's never do: every look-up by a unique value read the whole collection. Where no column
+    can be null, the restriction is not needed.
+    """
+
+    def add_index(
+        self,
+        model: type[Model],
+        index: Index,
+        *,
+        field: "Field[Any, Any] | None" = None,
+        unique: bool = False,
+        column_prefix: str = "",
+        parent_model: type[Model] | None = None,
+    ) -> None:
+        names = [(field.name, "")] if field else index.fields_orders
+        if (
+            not unique
+            or index.condition
+            or column_prefix
+            or any(model._meta.get_field(name).null for name, _ in names)
+        ):
+            super().add_index(
+                model,
+                index,
+                field=field,
+                unique=unique,
+                column_prefix=column_prefix,
+                parent_model=parent_model,
+            )
+            return
+        keys = [
+            (column_of(model, name), DESCENDING if order == "DESC" else ASCENDING)
+            for name, order in names
+        ]
+        collection = self.get_collection(model._meta.db_table)
+        collection.create_index(keys, name=index.name, unique=True)
+
+
+class DatabaseWrapper(BaseDatabaseWrapper):
+    SchemaEditorClass = DatabaseSchemaEditor

@@ -1,0 +1,226 @@
+"""Every setting of the product, read once from the environment. docs/settings.md explains each."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from chatcore import env as _env
+from chatcore import secret_key as _secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENV = _env.load(BASE_DIR)
+
+# --- The server ---------------------------------------------------------------------------------
+DEBUG = ENV.boolean("DEBUG", default=False)
+DATA_DIR = ENV.path("DATA_DIR", BASE_DIR / "data")
+HOST = ENV.string("HOST", "127.0.0.1")
+PORT = ENV.integer("PORT", 8000, minimum=1, maximum=65535)
+ALLOWED_HOSTS = ENV.items("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# Addresses of the pages themselves, where a proxy in front changes the Host header.
+TRUSTED_ORIGINS = ENV.items("TRUSTED_ORIGINS")
+HTTPS = ENV.boolean("HTTPS", default=False)
+# How many proxies stand in front, each adding one address to X-Forwarded-For.
+PROXY_COUNT = ENV.integer("PROXY_COUNT", 0, minimum=0, maximum=10)
+
+ROOT_URLCONF = "chatcore.urls"
+ASGI_APPLICATION = "chatcore.asgi.application"
+
+# --- Secrets ------------------------------------------------------------------------------------
+SECRET_KEY = ENV.secret("SECRET_KEY")
+if SECRET_KEY and len(SECRET_KEY) < 32:
+    ENV.problem(
+        "SECRET_KEY",
+        "SECRET_KEY is too short to be safe.",
+        "Remove it and one is made in DATA_DIR, or give at least 32 random characters.",
+    )
+if not SECRET_KEY:
+    try:
+        SECRET_KEY = _secret_key.read_or_make(DATA_DIR)
+    except (OSError, UnicodeDecodeError) as error:
+        ENV.problem(
+            "DATA_DIR",
+            f"The secret key in DATA_DIR={DATA_DIR} can be neither read nor made:"
+            f" {getattr(error, 'strerror', None) or error}.",
+            "Let DATA_DIR name a folder that this user may write to, or set SECRET_KEY.",
+        )
+        SECRET_KEY = secrets.token_urlsafe(64)
+
+# --- Accounts -----------------------------------------------------------------------------------
+ALLOW_SIGNUP = ENV.boolean("ALLOW_SIGNUP", default=False)
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "accounts:login"
+LOGIN_REDIRECT_URL = "assistant:chat"
+LOGOUT_REDIRECT_URL = "accounts:login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+# --- Providers ----------------------------------------------------------------------------------
+OPENAI_API_KEY = ENV.secret("OPENAI_API_KEY")
+OPENAI_BASE_URL = ENV.url("OPENAI_BASE_URL", ("http", "https"))
+OPENAI_MODELS = ENV.items("OPENAI_MODELS", "gpt-6.1-sol,gpt-6-astra,gpt-6-luna")
+ANTHROPIC_API_KEY = ENV.secret("ANTHROPIC_API_KEY")
+ANTHROPIC_BASE_URL = ENV.url("ANTHROPIC_BASE_URL", ("http", "https"))
+ANTHROPIC_MODELS = ENV.items(
+    "ANTHROPIC_MODELS", "claude-sonnet-5-5,claude-opus-5-5,claude-haiku-5-5"
+)
+# The longest silence of a provider, before and between the pieces of an answer.
+PROVIDER_TIMEOUT_SECONDS = ENV.integer("PROVIDER_TIMEOUT_SECONDS", 60, minimum=1, maximum=3600)
+
+# --- Stores: MongoDB if MONGODB_URI is set, else one SQLite file in DATA_DIR --------------------
+MONGODB_URI = ENV.url("MONGODB_URI", ("mongodb", "mongodb+srv"), secret=True)
+REDIS_URL = ENV.url("REDIS_URL", ("redis", "rediss", "unix"), secret=True)
+
+DATABASES: dict[str, dict[str, Any]]
+if MONGODB_URI:
+    DATABASES = {
+        "default": {
+            "ENGINE": "chatcore.mongodb",
+            "HOST": MONGODB_URI,
+            "NAME": urlsplit(MONGODB_URI).path.lstrip("/") or "chatcore",
+            # A server that is away is to be told of in seconds, not in the driver's 30.
+            "OPTIONS": {"serverSelectionTimeoutMS": 2000, "tz_aware": False},
+        }
+    }
+    DATABASE_ROUTERS = ["django_mongodb_backend.routers.MongoRouter"]
+    DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
+    # Django's own apps with keys that MongoDB can make.
+    MIGRATION_MODULES = {
+        app: f"chatcore.mongo_migrations.{app}" for app in ("admin", "auth", "contenttypes")
+    }
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": DATA_DIR / "chatcore.sqlite3",
+            "OPTIONS": {
+                # Writers queue at the start of a transaction; none fails in its middle.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            },
+        }
+    }
+    DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "chatcore.cache.ResilientRedisCache"
+        if REDIS_URL
+        else "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": REDIS_URL or "chatcore",
+        "KEY_PREFIX": "chatcore",
+    }
+}
+
+# --- Applications -------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "daphne",
+    *(["django_mongodb_backend"] if MONGODB_URI else []),
+    "chatcore.apps.AdminConfig",
+    "chatcore.apps.AuthConfig",
+    "chatcore.apps.ContentTypesConfig",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "csp",
+    "chatcore.apps.ChatcoreConfig",
+    "accounts",
+    "conversations",
+    "assistant",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "chatcore.static.StaticFilesMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+            "builtins": ["chatcore.templatetags.icons"],
+        },
+    }
+]
+# Limits work on the cache of one process as well, each process counting for itself.
+SILENCED_SYSTEM_CHECKS = [
+    "django_ratelimit.E003",
+    "django_ratelimit.W001",
+    # Sub-domains and the browsers' preload list belong to whoever owns the domain.
+    "security.W005",
+    "security.W021",
+]
+
+# --- Static files -------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "chatcore.static.HashedStaticFilesStorage"
+    },
+}
+
+# --- Security -----------------------------------------------------------------------------------
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    }
+}
+CSRF_TRUSTED_ORIGINS = TRUSTED_ORIGINS
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365 if HTTPS else 0
+if PROXY_COUNT:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- Language and time --------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+# --- Logging ------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {"django": {"handlers": [], "level": "WARNING", "propagate": True}},
+}

@@ -1,0 +1,185 @@
+"""Conversations and their messages, as documents: names in the store are those of the API."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F
+
+from accounts.models import Organization, User
+from chatcore import clock
+from chatcore.db import SparseIndex
+from chatcore.ids import new_id
+
+# Ids that clients choose, for conversations, messages and requests alike.
+CLIENT_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+TITLE_LENGTH = 80
+
+client_id_validator = RegexValidator(
+    CLIENT_ID_PATTERN, "Use 1 to 64 letters, digits, hyphens and underscores."
+)
+
+
+def title_from(text: str) -> str:
+    """The beginning of a first message as a title: one line, cut at a word."""
+    line = re.sub(r"\s+", " ", text).strip()
+    if len(line) <= TITLE_LENGTH:
+        return line
+    return line[: TITLE_LENGTH - 1].rsplit(" ", 1)[0][: TITLE_LENGTH - 1] + "…"
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def for_user(self, user: User) -> "ConversationQuerySet":
+        """This person's own. Somebody else's chat is not there, whatever the role."""
+        return self.filter(user=user)
+
+    def active(self) -> "ConversationQuerySet":
+        """Not in the trash."""
+        return self.filter(deleted_at=None)
+
+    def newest_first(self) -> "ConversationQuerySet":
+        return self.order_by("-updated_at", "-pk")
+
+
+class Conversation(models.Model):
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False, db_column="_id")
+    client_id = models.CharField(max_length=64, validators=[client_id_validator], db_column="id")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, db_column="orgId", db_index=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_column="userId", db_index=False
+    )
+    title = models.CharField(max_length=200, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    message_count = models.PositiveIntegerField(default=0, db_column="messageCount")
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(default=clock.now, db_column="createdAt")
+    updated_at = models.DateTimeField(default=clock.now, db_column="updatedAt")
+    deleted_at = models.DateTimeField(null=True, blank=True, db_column="deletedAt")
+
+    objects: ClassVar[models.Manager["Conversation"]] = ConversationQuerySet.as_manager()
+
+    class Meta:
+        db_table = "conversations"
+        constraints = [
+            models.UniqueConstraint(fields=["client_id", "user"], name="conversations_id_user")
+        ]
+        indexes = [
+            models.Index(fields=["user", "-updated_at"], name="conversations_user_updated"),
+            models.Index(fields=["organization", "-created_at"], name="conversations_org_created"),
+            SparseIndex(field="deleted_at", name="conversations_deleted"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.client_id
+
+    def soft_delete(self, now: datetime) -> None:
+        """Into the trash; a second time changes nothing."""
+        type(self).objects.filter(pk=self.pk, deleted_at=None).update(
+            deleted_at=now, version=F("version") + 1
+        )
+        self.refresh_from_db(fields=["deleted_at", "version"])
+
+    def restore(self) -> None:
+        """Out of the trash."""
+        type(self).objects.filter(pk=self.pk).exclude(deleted_at=None).update(
+            deleted_at=None, version=F("version") + 1
+        )
+        self.refresh_from_db(fields=["deleted_at", "version"])
+
+    def append(self, message: "Message", now: datetime) -> "Message":
+        """Save a message as the newest of this conversation. Call it inside a transaction.
+
+        The count is raised in the store first: of two tabs that append at once the second waits,
+        or begins again, and each gets a `seq` of its own.
+        """
+        type(self).objects.filter(pk=self.pk).update(
+            message_count=F("message_count") + 1, version=F("version") + 1, updated_at=now
+        )
+        self.refresh_from_db(fields=["message_count", "version", "updated_at"])
+        message.conversation = self
+        message.seq = self.message_count
+        message.created_at = now
+        message.save(force_insert=True)
+        return message
+
+
+class Role(models.TextChoices):
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class MessageStatus(models.TextChoices):
+    """How the writing of a message ended. A person's own messages are always complete."""
+
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def in_order(self) -> "MessageQuerySet":
+        return self.order_by("seq")
+
+
+class Message(models.Model):
+    """One message. `parent_id` makes a tree: two children of one message are two branches."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False, db_column="_id")
+    conversation = models.ForeignKey(
+        Conversation,
+        on_delete=models.CASCADE,
+        related_name="messages",
+        db_column="conversationId",
+        db_index=False,
+    )
+    client_id = models.CharField(max_length=64, validators=[client_id_validator], db_column="id")
+    parent_id = models.CharField(max_length=64, null=True, blank=True, db_column="parentId")
+    seq = models.PositiveIntegerField()
+    role = models.CharField(max_length=16, choices=Role)
+    content = models.TextField(blank=True)
+    parts = models.JSONField(default=list, blank=True)
+    model = models.CharField(max_length=200, blank=True)
+    status = models.CharField(max_length=16, choices=MessageStatus, default=MessageStatus.COMPLETE)
+    error = models.JSONField(null=True, blank=True)
+    token_count = models.PositiveIntegerField(null=True, blank=True, db_column="tokenCount")
+    created_at = models.DateTimeField(default=clock.now, db_column="createdAt")
+
+    objects: ClassVar[models.Manager["Message"]] = MessageQuerySet.as_manager()
+
+    class Meta:
+        db_table = "messages"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation", "client_id"], name="messages_conversation_id"
+            )
+        ]
+        indexes = [models.Index(fields=["conversation", "seq"], name="messages_conversation_seq")]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.client_id}"
+
+
+def branch(messages: Sequence[Message], leaf_id: str | None) -> list[Message]:
+    """The messages from the first one down to the leaf, along `parent_id`.
+
+    `messages` are those of one conversation, in any order. Without a leaf: [].
+    A parent that is not there, or a ring of parents, ends the walk.
+    """
+    by_id = {message.client_id: message for message in messages}
+    path: list[Message] = []
+    while leaf_id is not None and (message := by_id.pop(leaf_id, None)):
+        path.append(message)
+        leaf_id = message.parent_id
+    path.reverse()
+    return path
+
+
+def as_text_part(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}

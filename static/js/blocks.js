@@ -1,0 +1,23 @@
+// A growing markdown text as a list of blocks, of which only the last can still change.
+//
+// While an answer streams in, each piece is read together with the unfinished block alone; what
+// stands before it is settled. A long answer so costs time in proportion to its length.
+
+/**
+ * @param {(text: string) => {type: string, raw: string}[]} lex splits markdown into its blocks
+ */
+export function createBlocks(lex) {
+  let open = "";
+
+  return {
+    /** Take more text. Returns the blocks that are settled now, and the one that is still open. */
+    append(text) {
+      const tokens = lex((open + text).replace(/\r\n?/g, "\n"));
+      let last = tokens.length - 1;
+      while (last > 0 && tokens[last].type === "space") last -= 1;
+      const settled = tokens.slice(0, Math.max(0, last)).map((token) => token.raw);
+      open = tokens.slice(Math.max(0, last)).map((token) => token.raw).join("");
+      return { settled, open };
+    },
+  };
+}

@@ -1,0 +1,237 @@
+// The chat page: ties the composer, the thread and the socket together.
+
+import { createComposer } from "./composer.js";
+import { newId } from "./ids.js";
+import { setUpSidebar } from "./sidebar.js";
+import { openSocket } from "./socket.js";
+import { loadPending, savePending } from "./storage.js";
+import { createThread } from "./thread.js";
+
+// An answer that another process makes is looked at again after this long.
+const LOOK_AGAIN = 2000;
+// A blink of the network is no news.
+const SHOW_WAITING_AFTER = 1500;
+
+const page = JSON.parse(document.getElementById("page-data").textContent);
+const form = document.getElementById("composer");
+const banner = document.getElementById("banner");
+const greeting = document.getElementById("greeting");
+const announcer = document.getElementById("announcer");
+const sidebar = setUpSidebar();
+
+let conversationId = page.conversationId;
+let messages = []; // the branch that is shown, first to last
+let pending = null; // {frame, question?, retried?, isStopped?}: asked, not yet known to be saved
+let running = null; // {generationId, seq, answer}: the answer that is being made
+let waitingTimer = null;
+
+const thread = createThread({
+  scroller: document.getElementById("thread-scroll"),
+  list: document.getElementById("thread"),
+  onRetry: retry,
+});
+const composer = createComposer(form, {
+  onSend: send,
+  onStop: stop,
+  maxCharacters: page.maxTextCharacters,
+});
+
+function update() {
+  greeting.hidden = messages.length > 0;
+  composer.answering(pending !== null || running !== null);
+}
+
+function ask(request) {
+  pending = request;
+  update();
+  // If the socket is away now, the frame goes out when it is back.
+  pending.isSent = socket.send(request.frame);
+}
+
+function send(text, model) {
+  const isNew = conversationId === null;
+  conversationId ??= newId();
+  const question = thread.addUser({ id: newId(), text, isPending: true });
+  const parentId = messages.at(-1)?.id ?? null;
+  messages.push(question);
+  const frame = {
+    type: "send",
+    requestId: newId(),
+    conversationId,
+    messageId: question.id,
+    parentId,
+    text,
+    model,
+  };
+  savePending(page.conversationId, { conversationId, messageId: question.id, text });
+  ask({ frame, question, isNew });
+}
+
+/** Another answer to the question that `answer` failed to answer. */
+function retry(answer) {
+  if (pending !== null || running !== null) return;
+  const frame = {
+    type: "regenerate",
+    requestId: newId(),
+    conversationId,
+    messageId: answer.parentId,
+    model: composer.model,
+  };
+  answer.hide(true);
+  messages = messages.filter((message) => message !== answer);
+  ask({ frame, retried: answer });
+}
+
+function stop() {
+  if (running) {
+    socket.send({ type: "stop", generationId: running.generationId });
+  } else if (pending && !pending.isSent) {
+    withdraw();
+  } else if (pending) {
+    pending.isStopped = true;
+  }
+}
+
+/** Undo a question that is not saved: its text goes back into the composer. */
+function withdraw() {
+  const { frame, question, retried, isNew } = pending;
+  pending = null;
+  if (question) {
+    question.remove();
+    messages = messages.filter((message) => message !== question);
+    composer.restore(frame.text);
+    savePending(page.conversationId, null);
+    if (isNew) conversationId = null;
+  }
+  if (retried) {
+    retried.hide(false);
+    messages.push(retried);
+  }
+  update();
+}
+
+function onStarted(frame) {
+  if (pending?.frame.requestId !== frame.requestId) return;
+  const { question, retried, isStopped } = pending;
+  pending = null;
+  retried?.remove();
+  if (question) {
+    question.settle();
+    // Safe in the store now; until here a reload would have brought it back.
+    savePending(page.conversationId, null);
+  }
+  if (location.pathname === "/") history.replaceState(null, "", `/c/${conversationId}`);
+  composer.rename(conversationId);
+  document.title = `${frame.title} – Chatcore`;
+  document.getElementById("chat-title").textContent = frame.title;
+  sidebar.raise(conversationId, frame.title);
+  page.conversationId = conversationId;
+  begin(frame.generationId, frame.answerId, frame.messageId);
+  if (isStopped) stop();
+}
+
+function begin(generationId, answerId, parentId) {
+  const answer = thread.addAnswer({ id: answerId, parentId });
+  answer.wait();
+  messages.push(answer);
+  running = { generationId, seq: 0, answer };
+  announcer.textContent = "The answer has begun.";
+  update();
+}
+
+function end(status, error) {
+  running.answer.end(status, error);
+  running = null;
+  announcer.textContent = status === "done" ? "The answer is complete." : "The answer has ended.";
+  update();
+}
+
+function onSnapshot(frame) {
+  if (running === null) begin(frame.generationId, frame.answerId, frame.parentId);
+  if (running.generationId !== frame.generationId) return;
+  running.seq = frame.seq;
+  running.answer.replace(frame.text, frame.reasoning);
+  if (frame.status !== "running") {
+    end(frame.status, frame.error);
+    return;
+  }
+  // Pieces follow if this server makes the answer. If not, it is asked again in a while.
+  const { seq, generationId } = running;
+  setTimeout(() => {
+    if (running?.generationId === generationId && running.seq === seq) {
+      socket.send({ type: "attach", generationId });
+    }
+  }, LOOK_AGAIN);
+}
+
+function onError(frame) {
+  if (pending === null || (frame.requestId && frame.requestId !== pending.frame.requestId)) {
+    composer.notice(frame.message);
+    return;
+  }
+  withdraw();
+  composer.notice(frame.message);
+}
+
+/** A question that was asked before a reload, and that the store does not have. */
+function restorePending() {
+  const asked = loadPending(page.conversationId);
+  if (asked === null) return;
+  savePending(page.conversationId, null);
+  const isSaved =
+    messages.some(({ id }) => id === asked.messageId) ||
+    (page.conversationId === null && sidebar.has(asked.conversationId));
+  if (!isSaved) composer.restore(asked.text);
+}
+
+const handlers = {
+  started: onStarted,
+  snapshot: onSnapshot,
+  error: onError,
+  delta(frame) {
+    if (running?.generationId !== frame.generationId || frame.seq <= running.seq) return;
+    running.seq = frame.seq;
+    if (frame.channel === "reasoning") running.answer.appendReasoning(frame.text);
+    else running.answer.append(frame.text);
+  },
+  finished(frame) {
+    if (running?.generationId === frame.generationId) end(frame.status, frame.error);
+  },
+};
+
+function onState(state) {
+  clearTimeout(waitingTimer);
+  if (state === "ready") {
+    banner.hidden = true;
+    // Asked twice it is answered once: the request has an id.
+    if (pending) pending.isSent = socket.send(pending.frame);
+    if (running) {
+      socket.send({ type: "attach", generationId: running.generationId, after: running.seq });
+    }
+  } else if (state === "logged-out") {
+    const link = document.createElement("a");
+    link.href = `${form.dataset.loginUrl}?next=${encodeURIComponent(location.pathname)}`;
+    link.textContent = "Log in again";
+    banner.replaceChildren("Your session has ended. ", link, " – your text is kept.");
+    banner.hidden = false;
+    if (pending) withdraw();
+  } else {
+    waitingTimer = setTimeout(() => {
+      banner.textContent = "The connection is lost. Trying again …";
+      banner.hidden = false;
+    }, SHOW_WAITING_AFTER);
+  }
+}
+
+const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+const socket = openSocket(`${scheme}//${location.host}/ws/assistant`, {
+  onState,
+  onFrame: (frame) => handlers[frame.type]?.(frame),
+});
+
+for (const message of page.messages) messages.push(thread.addStored(message));
+// It is attached to when the socket is ready.
+if (page.running) begin(page.running.generationId, page.running.answerId, messages.at(-1).id);
+composer.open(conversationId);
+restorePending();
+update();

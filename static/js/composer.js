@@ -1,0 +1,91 @@
+// The field where messages are written.
+
+import { loadDraft, loadModel, saveDraft, saveModel } from "./storage.js";
+
+export function createComposer(form, { onSend, onStop, maxCharacters }) {
+  const text = form.querySelector("textarea");
+  const model = form.querySelector("select");
+  const sendButton = form.querySelector("#send");
+  const stopButton = form.querySelector("#stop");
+  const noticeLine = form.querySelector("#composer-notice");
+  let conversationId = null;
+  let isAnswering = false;
+
+  const lastModel = loadModel();
+  if ([...model.options].some(({ value }) => value === lastModel)) model.value = lastModel;
+  model.addEventListener("change", () => saveModel(model.value));
+
+  function notice(message) {
+    noticeLine.textContent = message;
+    noticeLine.hidden = !message;
+  }
+
+  function update() {
+    sendButton.disabled = !text.value.trim();
+    sendButton.hidden = isAnswering;
+    stopButton.hidden = !isAnswering;
+  }
+
+  function changed() {
+    saveDraft(conversationId, text.value);
+    const over = text.value.length - maxCharacters;
+    notice(
+      over > 0
+        ? `This is ${over.toLocaleString()} characters too long. At most ${maxCharacters.toLocaleString()} can be sent at once.`
+        : "",
+    );
+    update();
+  }
+
+  function submit() {
+    const content = text.value;
+    if (!content.trim() || content.length > maxCharacters || isAnswering) return;
+    text.value = "";
+    // Before the draft goes, the question is remembered as one that was asked.
+    onSend(content, model.value);
+    changed();
+  }
+
+  text.addEventListener("input", changed);
+  text.addEventListener("keydown", (event) => {
+    // While an input method composes a character, Enter belongs to it.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    submit();
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+  stopButton.addEventListener("click", onStop);
+
+  return {
+    get model() {
+      return model.value;
+    },
+    notice,
+    focus: () => text.focus(),
+    /** Begin with what was typed in this chat before and not sent. */
+    open(id) {
+      conversationId = id;
+      if (!text.value) text.value = loadDraft(id);
+      changed();
+    },
+    /** The chat has an id now; what was typed meanwhile belongs to it. */
+    rename(id) {
+      if (id === conversationId) return;
+      saveDraft(conversationId, "");
+      conversationId = id;
+      saveDraft(id, text.value);
+    },
+    /** Give back what could not be sent, before whatever was typed since. */
+    restore(content) {
+      text.value = text.value ? `${content}\n\n${text.value}` : content;
+      changed();
+    },
+    answering(value) {
+      isAnswering = value;
+      update();
+    },
+  };
+}

@@ -1,0 +1,81 @@
+// Markdown that a model wrote, as HTML that can do no harm.
+
+import { Lexer, Marked } from "../vendor/marked/marked.esm.js";
+import { createBlocks } from "./blocks.js";
+
+const DOMPurify = window.DOMPurify;
+
+const escapeHtml = (text) =>
+  text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+
+const marked = new Marked({
+  gfm: true,
+  renderer: {
+    // A remote image would tell its server who reads this and when: a link instead.
+    image({ href, text }) {
+      return `<a href="${escapeHtml(href)}">${escapeHtml(text || "Image")}</a>`;
+    },
+    checkbox({ checked }) {
+      return checked ? "☑ " : "☐ ";
+    },
+  },
+});
+
+const POLICY = {
+  ALLOWED_TAGS: [
+    ..."a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i kbd li mark ol p pre s strong".split(" "),
+    ..."sub sup table tbody td th thead tr u ul".split(" "),
+  ],
+  ALLOWED_ATTR: ["href", "start", "align"],
+  ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
+  ALLOW_DATA_ATTR: false,
+  ALLOW_ARIA_ATTR: false,
+};
+
+DOMPurify.addHook("afterSanitizeAttributes", (node) => {
+  if (node.tagName !== "A") return;
+  node.setAttribute("rel", "noopener noreferrer nofollow");
+  node.setAttribute("target", "_blank");
+  // Where a link leads is visible before it is clicked, whatever its text says.
+  if (node.hasAttribute("href")) node.setAttribute("title", node.getAttribute("href"));
+});
+
+function render(markdown) {
+  const fragment = document.createElement("template");
+  fragment.innerHTML = DOMPurify.sanitize(marked.parse(markdown), POLICY);
+  for (const table of fragment.content.querySelectorAll("table")) {
+    const frame = document.createElement("div");
+    frame.className = "table";
+    frame.tabIndex = 0;
+    table.replaceWith(frame);
+    frame.append(table);
+  }
+  for (const code of fragment.content.querySelectorAll("pre")) code.tabIndex = 0;
+  return fragment.content;
+}
+
+/** Show a whole text in `element`. */
+export function showMarkdown(element, text) {
+  element.replaceChildren(render(text));
+}
+
+/** A writer that appends to `element`; of what is shown, only the last block is drawn again. */
+export function createMarkdownWriter(element) {
+  const blocks = createBlocks((text) => Lexer.lex(text, { gfm: true }));
+  let openNodes = [];
+
+  const add = (markdown) => {
+    const nodes = [...render(markdown).childNodes];
+    element.append(...nodes);
+    return nodes;
+  };
+
+  return {
+    append(text) {
+      const { settled, open } = blocks.append(text);
+      for (const node of openNodes) node.remove();
+      for (const block of settled) add(block);
+      openNodes = add(open);
+    },
+  };
+}

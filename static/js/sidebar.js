@@ -1,0 +1,41 @@
+// The list of chats; on a phone it is a drawer.
+
+export function setUpSidebar() {
+  const opener = document.querySelector("[data-action=open-sidebar]");
+  const closer = document.querySelector(".sidebar [data-action=close-sidebar]");
+  const list = document.getElementById("chat-list");
+
+  function toggle(isOpen) {
+    if (document.body.classList.contains("sidebar-is-open") === isOpen) return;
+    document.body.classList.toggle("sidebar-is-open", isOpen);
+    opener.setAttribute("aria-expanded", String(isOpen));
+    (isOpen ? closer : opener).focus();
+  }
+
+  opener.addEventListener("click", () => toggle(true));
+  for (const element of document.querySelectorAll("[data-action=close-sidebar]")) {
+    element.addEventListener("click", () => toggle(false));
+  }
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") toggle(false);
+  });
+
+  return {
+    has: (id) => list.querySelector(`a[data-id="${id}"]`) !== null,
+    /** Put a chat at the top of the list, as the current one. */
+    raise(id, title) {
+      let link = list.querySelector(`a[data-id="${id}"]`);
+      if (link === null) {
+        link = document.createElement("a");
+        link.dataset.id = id;
+        link.href = `/c/${id}`;
+      }
+      link.textContent = title || "Untitled";
+      for (const other of list.querySelectorAll("[aria-current]")) other.removeAttribute("aria-current");
+      link.setAttribute("aria-current", "page");
+      const item = link.closest("li") ?? document.createElement("li");
+      item.append(link);
+      list.prepend(item);
+    },
+  };
+}

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Fetch the front-end libraries with npm into static/vendor/, for maintainers: `make vendor`.
+
+Versions are pinned below. Files come from the published packages unmodified, but for the lines that
+name source maps: those are not shipped, and hashing static files fails on a name without a file.
+The lock file says what each file is; tests/test_vendor.py holds the files to it.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+VENDOR = Path(__file__).resolve().parent.parent / "static" / "vendor"
+
+ICONS = (
+    *("arrow-down", "arrow-up", "check", "chevron-down", "copy", "log-out", "menu", "panel-left"),
+    *("plus", "refresh-cw", "settings", "shield", "square", "triangle-alert", "x"),
+)
+
+
+@dataclass(frozen=True)
+class Package:
+    name: str
+    version: str
+    licence: str
+    # Path in the package -> path below static/vendor.
+    files: dict[str, str]
+
+
+PACKAGES = [
+    Package(
+        "marked",
+        "18.2.1",
+        "MIT",
+        {"lib/marked.esm.js": "marked/marked.esm.js", "LICENSE": "marked/LICENSE"},
+    ),
+    Package(
+        "dompurify",
+        "3.4.18",
+        "MPL-2.0 OR Apache-2.0",
+        {"dist/purify.min.js": "dompurify/purify.min.js", "LICENSE": "dompurify/LICENSE"},
+    ),
+    Package(
+        "lucide-static",
+        "1.62.0",
+        "ISC",
+        {
+            **{f"icons/{name}.svg": f"lucide/{name}.svg" for name in ICONS},
+            "LICENSE": "lucide/LICENSE",
+        },
+    ),
+]
+
+
+def main() -> None:
+    shutil.rmtree(VENDOR, ignore_errors=True)
+    lock = [entry for package in PACKAGES for entry in fetch(package)]
+    (VENDOR / "vendor.lock.json").write_text(json.dumps(lock, indent=2) + "\n")
+
+
+def fetch(package: Package) -> list[dict[str, str]]:
+    """Write the files of a package; return their lock entries."""
+    with tempfile.TemporaryDirectory() as folder:
+        spec = f"{package.name}@{package.version}"
+        subprocess.run(["npm", "pack", "--silent", spec], cwd=folder, check=True)
+        with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
+            return [
+                write(package, target, read(archive, source))
+                for source, target in package.files.items()
+            ]
+
+
+def read(archive: tarfile.TarFile, source: str) -> bytes:
+    member = archive.extractfile(f"package/{source}")
+    if member is None:
+        raise FileNotFoundError(source)
+    return re.sub(rb"\n?//# sourceMappingURL=\S+[ \t]*", b"", member.read())
+
+
+def write(package: Package, target: str, content: bytes) -> dict[str, str]:
+    path = VENDOR / target
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return {
+        "file": target,
+        "package": package.name,
+        "version": package.version,
+        "licence": package.licence,
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+if __name__ == "__main__":
+    main()
