@@ -14,7 +14,7 @@ MAX_FRAME_BYTES = 900_000
 MAX_TEXT_CHARACTERS = 200_000
 
 ClientId = Annotated[str, Meta(pattern=CLIENT_ID_PATTERN)]
-GenerationId = Annotated[str, Meta(pattern=r"^[0-9a-f-]{36}$")]
+GenerationId = Annotated[str, Meta(pattern=r"^[0-9a-f-]{36}\Z")]
 ModelRef = Annotated[str, Meta(min_length=1, max_length=300)]
 Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARACTERS)]
 

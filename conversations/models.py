@@ -16,7 +16,7 @@ from chatcore.db import SparseIndex
 from chatcore.ids import new_id
 
 # Ids that clients choose, for conversations, messages and requests alike.
-CLIENT_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+CLIENT_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}\Z"
 TITLE_LENGTH = 80
 
 client_id_validator = RegexValidator(

@@ -113,6 +113,9 @@ class AnthropicProvider:
                         break
                 yield reader.end()
 
+    async def close(self) -> None:
+        await self._clients.close()
+
 
 class _StreamReader:
     """Stream events in, our events out."""

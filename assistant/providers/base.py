@@ -35,3 +35,6 @@ class Provider(Protocol):
         """Who answers, for people: "OpenAI", or the host of a compatible server."""
 
     def answer(self, prompt: Prompt) -> AsyncGenerator[Event, None]: ...
+
+    async def close(self) -> None:
+        """Close the connections that are kept for the next answer."""

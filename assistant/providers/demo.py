@@ -51,3 +51,6 @@ class DemoProvider:
             yield TextDelta(word)
         yield Usage(output_tokens=len(words))
         yield Finished("stop")
+
+    async def close(self) -> None:
+        """Nothing is open."""

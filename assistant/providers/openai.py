@@ -128,6 +128,9 @@ class OpenAIProvider:
                 for event in reader.end():
                     yield event
 
+    async def close(self) -> None:
+        await self._clients.close()
+
 
 class _StreamReader:
     """Chunks in, events out. Tool calls come in pieces and are kept until the end."""

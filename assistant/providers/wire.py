@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -27,7 +27,12 @@ LAST_BYTES_SECONDS = 0.2
 # No event of either provider comes near this; without a bound one bad line could fill the memory.
 MAX_LINE_BYTES = 8 * 1024 * 1024
 
-Client = TypeVar("Client")
+
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+Client = TypeVar("Client", bound=Closable)
 
 
 class ClientPerLoop(Generic[Client]):
@@ -47,6 +52,12 @@ class ClientPerLoop(Generic[Client]):
             made = await asyncio.to_thread(self._make)
             client = self._clients.setdefault(loop, made)
         return client
+
+    async def close(self) -> None:
+        """Close the connections of this loop's client."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.close()
 
 
 async def event_data(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -137,17 +148,17 @@ def told_in_stream(provider: str, detail: object) -> ProviderError:
     )
 
 
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
 def _innermost(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return type(error).__name__
+    return type(list(_causes(error))[-1]).__name__
 
 
 def _is_timeout(error: BaseException) -> bool:
     """Whether time ran out. The SDKs' aiohttp transport calls a dropped connection that, too."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, TimeoutError):
-            return True
-        innermost, cause = cause, cause.__cause__
-    return not type(innermost).__module__.startswith("aiohttp")
+    return any(isinstance(cause, TimeoutError) for cause in _causes(error))

@@ -1,0 +1,322 @@
+"""The WebSocket as a client sees it: the real application, the real SDK, a loopback provider."""
+
+import json
+
+import pytest
+import pytest_asyncio
+from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async as in_store
+from channels.testing import WebsocketCommunicator
+from django.conf import settings as django_settings
+from django.test import Client
+
+from assistant import frames
+from assistant.models import Generation
+from conversations.models import Conversation, Message
+from tests.fakes.provider import WORDS, Reply
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("openai_models", "registry"),
+]
+
+SEND = {
+    "type": "send",
+    "requestId": "r1",
+    "conversationId": "c1",
+    "messageId": "m1",
+    "text": "What is the answer?",
+    "model": "openai:gpt-test",
+}
+
+
+def log_in(user) -> str:
+    client = Client()
+    client.force_login(user)
+    return client.cookies[django_settings.SESSION_COOKIE_NAME].value
+
+
+class Tab:
+    """One open page."""
+
+    def __init__(self, session: str = "", origin: str = "http://localhost", host="localhost"):
+        from chatcore.asgi import application
+
+        cookie = f"{django_settings.SESSION_COOKIE_NAME}={session}"
+        headers = [(b"cookie", cookie.encode()), (b"host", host.encode())]
+        if origin:
+            headers.append((b"origin", origin.encode()))
+        self.socket = WebsocketCommunicator(application, "/ws/assistant", headers)
+
+    async def open(self):
+        connected, _ = await self.socket.connect(timeout=5)
+        return connected
+
+    async def send(self, frame) -> None:
+        raw = frame if isinstance(frame, str) else json.dumps(frame)
+        await self.socket.send_to(text_data=raw)
+
+    async def receive(self) -> dict:
+        return json.loads(await self.socket.receive_from(timeout=5))
+
+    async def until(self, kind: str) -> list[dict]:
+        """The frames up to the first of this type."""
+        seen = []
+        while not seen or seen[-1]["type"] != kind:
+            seen.append(await self.receive())
+        return seen
+
+    async def close(self) -> None:
+        await self.socket.disconnect()
+
+
+@pytest_asyncio.fixture
+async def tab(bob):
+    one = Tab(await sync_to_async(log_in)(bob))
+    assert await one.open()
+    assert await one.receive() == {"type": "ready", "protocol": frames.PROTOCOL_VERSION}
+    yield one
+    await one.close()
+
+
+def text_of(seen) -> str:
+    return "".join(frame["text"] for frame in seen if frame["type"] == "delta")
+
+
+async def test_an_answer_streams_in_and_is_saved(tab):
+    await tab.send(SEND)
+    started, *rest = await tab.until("finished")
+
+    assert started == {
+        "type": "started",
+        "requestId": "r1",
+        "conversationId": "c1",
+        "title": "What is the answer?",
+        "messageId": "m1",
+        "generationId": started["generationId"],
+        "answerId": started["answerId"],
+        "model": "openai:gpt-test",
+    }
+    assert text_of(rest) == WORDS
+    assert rest[-1]["status"] == "done"
+    answer = await in_store(Message.objects.get)(client_id=started["answerId"])
+    assert (answer.content, answer.token_count) == (WORDS, 5)
+
+
+async def test_the_question_is_in_the_store_when_the_provider_is_asked(tab, provider):
+    provider.reply_with(Reply(status=500))
+
+    await tab.send(SEND)
+    seen = await tab.until("finished")
+
+    assert seen[-1]["status"] == "failed"
+    assert seen[-1]["error"]["code"] == "provider_fault"
+    assert await in_store(Message.objects.filter(client_id="m1").exists)()
+
+
+async def test_a_second_send_with_the_same_request_id_asks_nothing(tab, provider):
+    await tab.send(SEND)
+    first = await tab.until("finished")
+
+    await tab.send(SEND)
+    started, snapshot = await tab.receive(), await tab.receive()
+
+    assert started["generationId"] == first[0]["generationId"]
+    assert (snapshot["type"], snapshot["text"], snapshot["status"]) == ("snapshot", WORDS, "done")
+    assert len(provider.requests) == 1
+
+
+async def test_a_wrong_key_is_told_and_a_retry_makes_another_branch(tab, provider):
+    provider.reply_with(Reply(status=401, error={"error": {"message": "no", "code": "x"}}))
+    await tab.send(SEND)
+    failed = (await tab.until("finished"))[-1]
+
+    again = {"type": "regenerate", "requestId": "r2", "conversationId": "c1", "messageId": "m1"}
+    await tab.send(again)
+    seen = await tab.until("finished")
+
+    assert failed["error"]["code"] == "wrong_key"
+    assert "did not accept the API key" in failed["error"]["message"]
+    assert text_of(seen) == WORDS
+    statuses = await in_store(
+        lambda: list(Message.objects.filter(parent_id="m1").values_list("status", flat=True))
+    )()
+    assert sorted(statuses) == ["complete", "failed"]
+
+
+async def test_a_tab_that_comes_back_goes_on_where_it_was(tab, bob, provider):
+    provider.reply_with(Reply(text="word " * 40, delay=0.01))
+    await tab.send(SEND)
+    started = await tab.receive()
+    first = [await tab.receive() for _ in range(3)]
+    await tab.close()
+    other = Tab(await sync_to_async(log_in)(bob))
+    await other.open()
+    await other.receive()
+
+    seq = first[-1]["seq"]
+    await other.send({"type": "attach", "generationId": started["generationId"], "after": seq})
+    rest = await other.until("finished")
+
+    assert text_of(first) + text_of(rest) == "word " * 40
+    assert all(frame["seq"] > seq for frame in rest)
+    await other.close()
+
+
+async def test_attach_without_a_position_gets_all_there_is(tab, bob, provider):
+    provider.reply_with(Reply(text="word " * 40, delay=0.01))
+    await tab.send(SEND)
+    started = await tab.receive()
+    await tab.receive()
+    other = Tab(await sync_to_async(log_in)(bob))
+    await other.open()
+    await other.receive()
+
+    await other.send({"type": "attach", "generationId": started["generationId"]})
+    snapshot, *rest = await other.until("finished")
+
+    assert (snapshot["type"], snapshot["status"]) == ("snapshot", "running")
+    assert snapshot["text"] + text_of(rest) == "word " * 40
+    await other.close()
+
+
+async def test_stop_ends_the_answer_and_keeps_it(tab, provider):
+    provider.reply_with(Reply(text="word " * 400, delay=0.01))
+    await tab.send(SEND)
+    started = await tab.receive()
+    await tab.receive()
+
+    await tab.send({"type": "stop", "generationId": started["generationId"]})
+    seen = await tab.until("finished")
+
+    assert seen[-1]["status"] == "stopped"
+    answer = await in_store(Message.objects.get)(client_id=started["answerId"])
+    assert answer.status == "stopped"
+    assert answer.content.startswith("word")
+    assert len(answer.content) < len("word " * 400)
+
+
+async def test_a_tab_that_closes_ends_no_answer(tab, registry, provider):
+    provider.reply_with(Reply(text="word " * 20, delay=0.01))
+    await tab.send(SEND)
+    started = await tab.receive()
+
+    await tab.close()
+    for task in list(registry._tasks):
+        await task
+
+    answer = await in_store(Message.objects.get)(client_id=started["answerId"])
+    assert (answer.content, answer.status) == ("word " * 20, "complete")
+
+
+async def test_a_bad_frame_gets_an_error_and_the_socket_lives(tab):
+    for raw in ("no json", '{"type": "dance"}', json.dumps({**SEND, "text": 1})):
+        await tab.send(raw)
+        assert (await tab.receive())["type"] == "error"
+
+    await tab.send({"type": "ping"})
+
+    assert await tab.receive() == {"type": "pong"}
+
+
+async def test_a_frame_over_the_limit_is_refused_with_a_clear_error(tab):
+    await tab.send(json.dumps({**SEND, "text": "x" * frames.MAX_FRAME_BYTES}))
+
+    assert await tab.receive() == {
+        "type": "error",
+        "code": "too_large",
+        "message": "A frame may have at most 900,000 bytes.",
+        "requestId": None,
+        "field": None,
+    }
+
+
+async def test_bytes_are_no_frame(tab):
+    await tab.socket.send_to(bytes_data=b"\x00\x01")
+
+    assert (await tab.receive())["code"] == "malformed"
+
+
+async def test_a_model_that_is_not_offered_is_refused_and_nothing_is_saved(tab):
+    await tab.send({**SEND, "model": "openai:gpt-9"})
+
+    error = await tab.receive()
+
+    assert (error["code"], error["requestId"]) == ("unknown_model", "r1")
+    assert not await in_store(Conversation.objects.exists)()
+
+
+async def test_nobody_sees_or_stops_anothers_answer(tab, alice, provider):
+    provider.reply_with(Reply(text="word " * 100, delay=0.01))
+    await tab.send(SEND)
+    started = await tab.receive()
+    stranger = Tab(await sync_to_async(log_in)(alice))
+    await stranger.open()
+    await stranger.receive()
+
+    for kind in ("attach", "stop"):
+        await stranger.send({"type": kind, "generationId": started["generationId"]})
+        assert (await stranger.receive())["code"] == "not_found"
+
+    generation = await in_store(Generation.objects.get)()
+    assert generation.status == "running"
+    await stranger.close()
+
+
+async def test_a_stranger_is_told_to_log_in():
+    stranger = Tab("no such session")
+
+    assert await stranger.open()
+    message = await stranger.socket.receive_output(timeout=5)
+
+    assert (message["type"], message["code"]) == ("websocket.close", 4401)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://evil.example", "localhost"),
+        ("", "localhost"),
+        ("null", "localhost"),
+        # DNS rebinding: the page's own name points here
+        ("http://evil.example", "evil.example"),
+        # another service on the same machine
+        ("http://localhost:9000", "localhost:8000"),
+        ("http://localhost.evil.example", "localhost"),
+    ],
+)
+async def test_a_page_from_elsewhere_gets_no_socket(origin, host, bob):
+    page = Tab(await sync_to_async(log_in)(bob), origin=origin, host=host)
+
+    assert not await page.open()
+
+
+async def test_a_trusted_origin_gets_a_socket(bob, settings):
+    settings.TRUSTED_ORIGINS = ["https://chat.example.org"]
+    page = Tab(await sync_to_async(log_in)(bob), origin="https://chat.example.org", host="web:8000")
+
+    assert await page.open()
+    await page.close()
+
+
+async def test_a_session_that_ended_asks_nothing_more(tab, bob, provider):
+    bob.is_active = False
+    await in_store(bob.save)()
+
+    await tab.send(SEND)
+    message = await tab.socket.receive_output(timeout=5)
+
+    assert (message["type"], message["code"]) == ("websocket.close", 4401)
+    assert provider.requests == []
+    assert not await in_store(Message.objects.exists)()
+
+
+async def test_an_unknown_socket_address_is_refused():
+    from chatcore.asgi import application
+
+    headers = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
+    socket = WebsocketCommunicator(application, "/ws/other", headers)
+
+    connected, _ = await socket.connect()
+
+    assert not connected

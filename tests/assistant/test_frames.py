@@ -1,0 +1,127 @@
+"""Frames: what is let in, and what goes out."""
+
+import json
+
+import pytest
+
+from assistant import frames
+from assistant.events import ReasoningDelta, TextDelta, ToolCall, Usage
+from assistant.frames import BadFrame, parse
+
+SEND = {
+    "type": "send",
+    "requestId": "r1",
+    "conversationId": "c1",
+    "messageId": "m1",
+    "parentId": None,
+    "text": "Hello",
+    "model": None,
+}
+
+
+def test_a_whole_frame_is_taken_as_it_is():
+    assert parse(json.dumps(SEND)) == SEND
+
+
+def test_a_field_that_may_be_null_may_be_missing():
+    short = {name: value for name, value in SEND.items() if value is not None}
+
+    assert parse(json.dumps(short)) == SEND
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "field"),
+    [
+        ("", "malformed", None),
+        ("no json", "malformed", None),
+        ("[]", "malformed", None),
+        ('"send"', "malformed", None),
+        ("[" * 10_000, "malformed", None),
+        ('{"type": "send", "text": "\\ud800"}', "malformed", None),
+        ("{}", "unknown_type", "type"),
+        ('{"type": ["send"]}', "unknown_type", "type"),
+        ('{"type": {"$gt": ""}}', "unknown_type", "type"),
+        ('{"type": "delete"}', "unknown_type", "type"),
+        ('{"type": "ping", "now": 1}', "unknown_field", "now"),
+    ],
+)
+def test_what_is_no_frame_is_refused(raw, code, field):
+    with pytest.raises(BadFrame) as caught:
+        parse(raw)
+
+    assert (caught.value.code, caught.value.field) == (code, field)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("requestId", ""),
+        ("requestId", "a b"),
+        ("requestId", "x" * 65),
+        ("requestId", "a\n"),
+        ("requestId", {"$gt": ""}),
+        ("conversationId", None),
+        ("conversationId", 7),
+        ("messageId", "../x"),
+        ("parentId", "é"),
+        ("text", ""),
+        ("text", "  \n "),
+        ("text", "a\u0000b"),
+        ("text", ["a"]),
+        ("text", "x" * (frames.MAX_TEXT_CHARACTERS + 1)),
+        ("model", ""),
+        ("model", 1),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_name_of_its_field(field, value):
+    with pytest.raises(BadFrame) as caught:
+        parse(json.dumps({**SEND, field: value}))
+
+    assert (caught.value.code, caught.value.field) == ("invalid", field)
+
+
+def test_a_missing_field_is_named():
+    with pytest.raises(BadFrame, match="requestId"):
+        parse('{"type": "send", "conversationId": "c1"}')
+
+
+def test_a_frame_over_the_limit_is_refused_by_bytes_not_characters():
+    text = "€" * (frames.MAX_FRAME_BYTES // 3)
+
+    with pytest.raises(BadFrame) as caught:
+        parse(json.dumps({**SEND, "text": text}, ensure_ascii=False))
+
+    assert caught.value.code == "too_large"
+
+
+def test_the_longest_message_fits_into_a_frame():
+    text = "€" * frames.MAX_TEXT_CHARACTERS
+
+    assert parse(json.dumps({**SEND, "text": text}, ensure_ascii=False))["text"] == text
+
+
+def test_the_answer_to_a_bad_frame_carries_its_request():
+    with pytest.raises(BadFrame) as caught:
+        parse(json.dumps({**SEND, "text": 1}))
+
+    assert caught.value.frame()["requestId"] == "r1"
+
+
+def test_neighbouring_deltas_become_one_frame_and_keep_the_sequence():
+    events = [
+        TextDelta("a"),
+        TextDelta("b"),
+        ReasoningDelta("c"),
+        ToolCall("t1", "search", "{}"),
+        Usage(1),
+        TextDelta("d"),
+    ]
+
+    out = frames.delta_frames("g1", 10, events)
+
+    assert [(f["type"], f.get("channel"), f.get("text"), f["seq"]) for f in out] == [
+        ("delta", "text", "ab", 12),
+        ("delta", "reasoning", "c", 13),
+        ("toolCall", None, None, 14),
+        ("delta", "text", "d", 16),
+    ]

@@ -1,0 +1,244 @@
+"""Running generations: followers, endings, the save on the way. Real store, scripted provider."""
+
+import asyncio
+
+import pytest
+from channels.db import database_sync_to_async as in_store
+from django.db import OperationalError
+
+from assistant import generations, turns
+from assistant.catalog import Choice
+from assistant.events import Failed, Finished, ReasoningDelta, TextDelta, Usage
+from assistant.models import Generation, GenerationStatus
+from chatcore import clock
+from conversations.models import Message
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Controlled:
+    """A provider that yields what the test puts into its queue."""
+
+    name = label = "controlled"
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue = asyncio.Queue()
+        self.is_closed = False
+
+    def say(self, *events) -> None:
+        for event in events:
+            self.queue.put_nowait(event)
+
+    async def answer(self, _prompt):
+        try:
+            while True:
+                yield await self.queue.get()
+        finally:
+            self.is_closed = True
+
+    async def close(self) -> None:
+        pass
+
+
+async def start(registry, user):
+    provider = Controlled()
+    turn = await in_store(turns.begin)(
+        user,
+        turns.Question("r1", "c1", "m1", None, "Hello"),
+        Choice("controlled", "m", "Controlled"),
+        owner="test:1",
+        now=clock.now(),
+    )
+    return provider, registry.start(turn.generation, provider, turn.prompt)
+
+
+async def followed(generation, after=0):
+    return [event async for batch in generation.follow(after) for event in batch]
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def saved_answer() -> Message:
+    return await in_store(lambda: Message.objects.get(role="assistant"))()
+
+
+async def test_a_follower_gets_every_event_and_then_the_end(bob, registry):
+    provider, generation = await start(registry, bob)
+    follower = asyncio.create_task(followed(generation))
+    events = [TextDelta("a"), TextDelta("b"), Usage(1, 0, 0, 2), Finished("stop")]
+
+    provider.say(*events)
+
+    assert await asyncio.wait_for(follower, 5) == events
+    assert generation.status == GenerationStatus.DONE
+    assert (await saved_answer()).content == "ab"
+
+
+async def test_followers_that_come_late_miss_nothing_and_repeat_nothing(bob, registry):
+    provider, generation = await start(registry, bob)
+    provider.say(*(TextDelta(str(n)) for n in range(5)))
+    await until(lambda: generation.seq == 5)
+
+    late = asyncio.create_task(followed(generation, after=3))
+    await asyncio.sleep(0)
+    provider.say(TextDelta("5"), Finished("stop"))
+
+    assert await asyncio.wait_for(late, 5) == [
+        TextDelta("3"),
+        TextDelta("4"),
+        TextDelta("5"),
+        Finished("stop"),
+    ]
+
+
+async def test_a_slow_follower_slows_nobody_and_finds_everything(bob, registry):
+    provider, generation = await start(registry, bob)
+    batches = []
+
+    async def slowly() -> None:
+        async for batch in generation.follow(0):
+            batches.append(batch)
+            await asyncio.sleep(0.05)
+
+    slow = asyncio.create_task(slowly())
+    fast = asyncio.create_task(followed(generation))
+    for n in range(100):
+        provider.say(TextDelta(str(n)))
+        await asyncio.sleep(0)
+    provider.say(Finished("stop"))
+
+    assert len(await asyncio.wait_for(fast, 5)) == 101
+    await asyncio.wait_for(slow, 5)
+    assert [event for batch in batches for event in batch] == generation.log
+    assert len(batches) < 10
+
+
+async def test_nobody_has_to_watch_for_an_answer_to_be_saved(bob, registry):
+    provider, generation = await start(registry, bob)
+
+    provider.say(TextDelta("Hi."), Finished("stop"))
+    await until(lambda: registry.find(generation.id) is None)
+
+    answer = await saved_answer()
+    assert (answer.content, answer.status) == ("Hi.", "complete")
+
+
+async def test_a_follower_that_leaves_ends_nothing(bob, registry):
+    provider, generation = await start(registry, bob)
+    follower = asyncio.create_task(followed(generation))
+    provider.say(TextDelta("a"))
+    await until(lambda: generation.seq == 1)
+
+    follower.cancel()
+    provider.say(TextDelta("b"), Finished("stop"))
+    await until(lambda: not generation.is_running)
+
+    assert (await saved_answer()).content == "ab"
+
+
+async def test_stop_closes_the_provider_and_keeps_what_was_written(bob, registry):
+    provider, generation = await start(registry, bob)
+    provider.say(TextDelta("Half an"))
+    await until(lambda: generation.seq == 1)
+
+    generation.stop()
+    await until(lambda: not generation.is_running)
+
+    assert provider.is_closed
+    answer = await saved_answer()
+    assert (answer.content, answer.status) == ("Half an", "stopped")
+
+
+async def test_stop_before_the_first_word(bob, registry):
+    _provider, generation = await start(registry, bob)
+
+    generation.stop()
+    await until(lambda: not generation.is_running)
+
+    assert (await saved_answer()).status == "stopped"
+
+
+async def test_a_failure_is_saved_with_its_reason_and_the_text_so_far(bob, registry):
+    provider, generation = await start(registry, bob)
+
+    provider.say(TextDelta("Half"), Failed("overloaded", "Too busy.", retryable=True))
+    provider.queue.put_nowait(Finished("stop"))
+    await until(lambda: not generation.is_running)
+
+    answer = await saved_answer()
+    assert (answer.content, answer.status) == ("Half", "failed")
+    assert answer.error == {
+        "code": "overloaded",
+        "message": "Too busy.",
+        "retryable": True,
+        "retryAfter": None,
+    }
+
+
+async def test_going_down_saves_what_runs_as_interrupted(bob, registry):
+    provider, generation = await start(registry, bob)
+    provider.say(ReasoningDelta("Hm."), TextDelta("Half"))
+    await until(lambda: generation.seq == 2)
+
+    await registry.close()
+
+    answer = await saved_answer()
+    assert (answer.content, answer.status) == ("Half", "interrupted")
+
+
+async def test_a_running_answer_is_saved_on_the_way(bob, registry, monkeypatch):
+    monkeypatch.setattr(generations, "SAVE_SECONDS", 0.05)
+    provider, generation = await start(registry, bob)
+    begun = generation.record.heartbeat_at
+    provider.say(ReasoningDelta("Hm."), TextDelta("Half"))
+
+    async def saved() -> Generation:
+        return await in_store(lambda: Generation.objects.get())()
+
+    async with asyncio.timeout(5):
+        while (record := await saved()).seq < 2:
+            await asyncio.sleep(0.02)
+
+    assert (record.text, record.reasoning, record.status) == ("Half", "Hm.", "running")
+    assert record.heartbeat_at > begun
+
+
+async def test_an_answer_waits_for_a_store_that_is_away(bob, registry, monkeypatch):
+    monkeypatch.setattr(generations, "SAVE_SECONDS", 0.02)
+    provider, generation = await start(registry, bob)
+    real, tries = turns.finish, []
+
+    def away_twice(*args, **kwargs) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise OperationalError("the store is away")
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(turns, "finish", away_twice)
+    provider.say(TextDelta("Hi."), Finished("stop"))
+    await until(lambda: not generation.is_running)
+
+    assert len(tries) == 3
+    assert (await saved_answer()).content == "Hi."
+
+
+async def test_the_timer_interrupts_what_a_dead_process_left(bob, registry, monkeypatch):
+    monkeypatch.setattr(generations, "SAVE_SECONDS", 0.02)
+    long_ago = clock.now() - 2 * turns.SILENCE
+    await in_store(turns.begin)(
+        bob,
+        turns.Question("r1", "c1", "m1", None, "Hello"),
+        Choice("controlled", "m", "Controlled"),
+        owner="dead:1",
+        now=long_ago,
+    )
+
+    registry.start_timer()
+
+    async with asyncio.timeout(5):
+        while not await in_store(Message.objects.filter(status="interrupted").exists)():
+            await asyncio.sleep(0.02)

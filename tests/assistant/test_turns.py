@@ -1,0 +1,269 @@
+"""A turn in the store, on SQLite and on MongoDB."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from assistant import turns
+from assistant.catalog import Choice
+from assistant.events import Usage
+from assistant.models import Generation, GenerationStatus
+from assistant.providers.base import PromptMessage
+from assistant.turns import Progress, Question, TurnRefused
+from chatcore import clock
+from conversations.models import Conversation, Message
+
+CHOICE = Choice("openai", "gpt-test", "OpenAI")
+NOW = clock.now()
+
+
+def question(request_id="r1", message_id="m1", text="Hello", parent_id=None, conversation_id="c1"):
+    return Question(request_id, conversation_id, message_id, parent_id, text)
+
+
+def begin(user, asked=None, now=NOW):
+    return turns.begin(user, asked or question(), CHOICE, owner="test:1", now=now)
+
+
+def finish(turn, text="Hi.", status=GenerationStatus.DONE, **fields):
+    options = {"error": None, "usage": None, "now": NOW, **fields}
+    turns.finish(Progress(turn.generation.pk, 3, text, ""), status, **options)
+
+
+def stored(client_id: str) -> Message:
+    return Message.objects.get(client_id=client_id)
+
+
+def test_the_question_is_saved_before_anything_is_asked(bob):
+    turn = begin(bob)
+
+    saved = stored("m1")
+    assert (saved.content, saved.role, saved.seq, saved.parent_id) == ("Hello", "user", 1, None)
+    assert saved.parts == [{"type": "text", "text": "Hello"}]
+    assert turn.conversation.title == "Hello"
+    assert turn.conversation.organization_id == bob.organization_id
+    assert turn.generation.status == GenerationStatus.RUNNING
+    assert turn.prompt.messages == (PromptMessage("user", "Hello"),)
+    assert turn.is_new
+
+
+def test_the_same_request_again_begins_nothing(bob):
+    first = begin(bob)
+
+    again = begin(bob)
+
+    assert again.generation.pk == first.generation.pk
+    assert not again.is_new
+    assert (Message.objects.count(), Generation.objects.count()) == (1, 1)
+
+
+def test_one_persons_request_id_is_not_anothers(bob, carol):
+    first, other = begin(bob), begin(carol)
+
+    assert other.is_new
+    assert other.generation.pk != first.generation.pk
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_request_at_the_same_moment_begins_one_turn(bob):
+    results: list[turns.Turn] = []
+    barrier = threading.Barrier(4)
+
+    def run() -> None:
+        barrier.wait()
+        results.append(begin(bob))
+        connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+
+    assert sorted(turn.is_new for turn in results) == [False, False, False, True]
+    assert len({turn.generation.pk for turn in results}) == 1
+    assert (Message.objects.count(), Generation.objects.count()) == (1, 1)
+
+
+def test_the_model_reads_its_own_branch_only(bob):
+    first = begin(bob)
+    finish(first, "Hi.")
+    another = begin(bob, question("r2", "m1", None))
+    finish(another, "Good day.")
+
+    turn = begin(bob, question("r3", "m2", "And now?", another.generation.answer_id))
+
+    assert turn.prompt.messages == (
+        PromptMessage("user", "Hello"),
+        PromptMessage("assistant", "Good day."),
+        PromptMessage("user", "And now?"),
+    )
+
+
+def test_an_answer_that_failed_before_its_first_word_is_not_told_to_the_model(bob):
+    first = begin(bob)
+    finish(first, "", GenerationStatus.FAILED, error={"code": "network"})
+
+    turn = begin(bob, question("r2", "m2", "Still there?", first.generation.answer_id))
+
+    assert [message.text for message in turn.prompt.messages] == ["Hello", "Still there?"]
+
+
+def test_a_question_that_is_being_answered_is_not_answered_twice(bob):
+    begin(bob)
+
+    with pytest.raises(TurnRefused) as caught:
+        begin(bob, question("r2", "m1", None))
+
+    assert caught.value.code == "already_running"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        # Another text under an id that is taken
+        (question("r2", "m1", "Something else"), "conflict"),
+        (question("r2", "m2", "Next", "nowhere"), "not_found"),
+        (question("r2", "nowhere", None), "not_found"),
+        (question("r2", "m1", None, None, "no-such-chat"), "not_found"),
+    ],
+)
+def test_a_turn_that_makes_no_sense_changes_nothing(asked, code, bob):
+    finish(begin(bob))
+    before = (Message.objects.count(), Conversation.objects.count())
+
+    with pytest.raises(TurnRefused) as caught:
+        begin(bob, asked)
+
+    assert caught.value.code == code
+    assert (Message.objects.count(), Conversation.objects.count()) == before
+
+
+def test_an_answer_cannot_be_asked_for_an_answer(bob):
+    first = begin(bob)
+    finish(first)
+
+    with pytest.raises(TurnRefused, match="another message with this id"):
+        begin(bob, question("r2", first.generation.answer_id, None))
+
+
+def test_somebody_elses_chat_cannot_be_written_to(bob, carol):
+    begin(bob)
+
+    theirs = begin(carol)
+
+    assert Conversation.objects.count() == 2
+    assert theirs.conversation.user_id == carol.pk
+    assert [message.text for message in theirs.prompt.messages] == ["Hello"]
+
+
+def test_a_chat_in_the_trash_takes_no_questions(bob):
+    turn = begin(bob)
+    finish(turn)
+    turn.conversation.soft_delete(NOW)
+
+    with pytest.raises(TurnRefused) as caught:
+        begin(bob, question("r2", "m2", "Next", "m1"))
+
+    assert caught.value.code == "deleted"
+
+
+@pytest.mark.parametrize(
+    ("status", "message_status"),
+    [
+        (GenerationStatus.DONE, "complete"),
+        (GenerationStatus.STOPPED, "stopped"),
+        (GenerationStatus.FAILED, "failed"),
+        (GenerationStatus.INTERRUPTED, "interrupted"),
+    ],
+)
+def test_the_answer_is_saved_whatever_the_end_was(status, message_status, bob):
+    turn = begin(bob)
+    error = {"code": "network", "message": "Broken."}
+
+    finish(turn, "Half an ans", status, error=error, usage=Usage(10, 0, 0, 5))
+
+    answer = stored(turn.generation.answer_id)
+    assert (answer.content, answer.status, answer.error) == ("Half an ans", message_status, error)
+    assert (answer.parent_id, answer.role, answer.seq) == ("m1", "assistant", 2)
+    assert (answer.model, answer.token_count) == ("openai:gpt-test", 5)
+    conversation = Conversation.objects.get()
+    assert (conversation.message_count, conversation.metadata) == (2, {"totalTokens": 15})
+    assert Generation.objects.get().status == status
+
+
+def test_finishing_twice_saves_and_counts_once(bob):
+    turn = begin(bob)
+
+    for _ in range(2):
+        finish(turn, usage=Usage(10, 0, 0, 5))
+
+    conversation = Conversation.objects.get()
+    assert (conversation.message_count, conversation.metadata) == (2, {"totalTokens": 15})
+
+
+def test_reasoning_is_a_part_of_its_own(bob):
+    turn = begin(bob)
+
+    turns.finish(
+        Progress(turn.generation.pk, 2, "42", "Let me think."),
+        GenerationStatus.DONE,
+        error=None,
+        usage=None,
+        now=NOW,
+    )
+
+    assert stored(turn.generation.answer_id).parts == [
+        {"type": "reasoning", "text": "Let me think."},
+        {"type": "text", "text": "42"},
+    ]
+
+
+def test_an_answer_to_a_chat_that_was_purged_is_dropped(bob):
+    turn = begin(bob)
+    Conversation.objects.all().delete()
+
+    finish(turn)
+
+    assert Message.objects.count() == 0
+
+
+def test_what_is_saved_on_the_way_survives_its_process(bob):
+    turn = begin(bob)
+    turns.save_progress([Progress(turn.generation.pk, 7, "Half an", "Hm.")], NOW)
+
+    interrupted = turns.interrupt_silent(NOW + timedelta(seconds=11))
+
+    assert interrupted == 1
+    answer = stored(turn.generation.answer_id)
+    assert (answer.content, answer.status) == ("Half an", "interrupted")
+    assert Generation.objects.get().seq == 7
+
+
+def test_a_generation_that_was_heard_of_is_left_alone(bob):
+    begin(bob)
+
+    assert turns.interrupt_silent(NOW + timedelta(seconds=9)) == 0
+    assert Generation.objects.get().status == GenerationStatus.RUNNING
+
+
+def test_an_answer_given_up_too_early_becomes_whole_when_its_process_wakes(bob):
+    turn = begin(bob)
+    turns.interrupt_silent(NOW + timedelta(seconds=60))
+
+    finish(turn, "Whole.", usage=Usage(10, 0, 0, 5))
+
+    answer = stored(turn.generation.answer_id)
+    assert (answer.content, answer.status, answer.token_count) == ("Whole.", "complete", 5)
+    assert Conversation.objects.get().metadata == {"totalTokens": 15}
+
+
+def test_progress_of_an_ended_generation_changes_nothing(bob):
+    turn = begin(bob)
+    finish(turn, "Whole.")
+
+    turns.save_progress([Progress(turn.generation.pk, 1, "Who", "")], NOW)
+
+    assert Generation.objects.get().text == "Whole."

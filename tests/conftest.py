@@ -1,0 +1,91 @@
+"""The named cast, and the servers that tests talk to."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from django.core.cache import cache
+
+from accounts.models import Organization, Role, User
+from assistant import catalog, generations
+from assistant.generations import Registry
+from tests.fakes.provider import FakeProvider
+
+PASSWORD = "correct horse battery"  # noqa: S105  of nobody
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def acme(db) -> Organization:
+    return Organization.objects.create(name="Acme")
+
+
+@pytest.fixture
+def alice(acme) -> User:
+    """Administrator, of Acme."""
+    return User.objects.create_user(
+        "alice@acme.example", PASSWORD, organization=acme, name="Alice", role=Role.ADMIN
+    )
+
+
+@pytest.fixture
+def bob(acme) -> User:
+    """Member, of Acme."""
+    return User.objects.create_user("bob@acme.example", PASSWORD, organization=acme, name="Bob")
+
+
+@pytest.fixture
+def dave(acme) -> User:
+    """Manager, of Acme."""
+    return User.objects.create_user(
+        "dave@acme.example", PASSWORD, organization=acme, name="Dave", role=Role.MANAGER
+    )
+
+
+@pytest.fixture
+def carol(db) -> User:
+    """Member, of another organisation."""
+    globex = Organization.objects.create(name="Globex")
+    return User.objects.create_user(
+        "carol@globex.example", PASSWORD, organization=globex, name="Carol"
+    )
+
+
+@pytest.fixture(scope="session")
+def _provider() -> Iterator[FakeProvider]:
+    server = FakeProvider().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def provider(_provider: FakeProvider) -> FakeProvider:
+    """The loopback provider, as if just started."""
+    _provider.requests.clear()
+    _provider._queue.clear()
+    return _provider
+
+
+@pytest.fixture
+def openai_models(settings, provider: FakeProvider) -> Iterator[None]:
+    """One model, "openai:gpt-test", behind the loopback provider."""
+    settings.OPENAI_API_KEY = "sk-test"
+    settings.OPENAI_BASE_URL = provider.openai_url
+    settings.OPENAI_MODELS = ["gpt-test"]
+    catalog.providers.cache_clear()
+    yield
+    catalog.providers.cache_clear()
+
+
+@pytest_asyncio.fixture
+async def registry() -> AsyncIterator[Registry]:
+    """The process's registry; what still runs in it afterwards is ended."""
+    yield generations.registry
+    await generations.registry.close()
+    for each in catalog.providers().values():
+        await each.close()
+    catalog.providers.cache_clear()
