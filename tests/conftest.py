@@ -11,7 +11,7 @@ from assistant import catalog, generations
 from assistant.generations import Registry
 from tests.fakes.provider import FakeProvider
 
-PASSWORD = "correct horse battery"  # noqa: S105  of nobody
+PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(autouse=True)

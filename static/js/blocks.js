@@ -10,13 +10,17 @@ export function createBlocks(lex) {
   let open = "";
 
   return {
-    /** Take more text. Returns the blocks that are settled now, and the one that is still open. */
+    /** Take more text. Returns the blocks that are settled now, and the text that is still open. */
     append(text) {
-      const tokens = lex((open + text).replace(/\r\n?/g, "\n"));
+      open = (open + text).replace(/\r\n|\r(?!$)/g, "\n");
+      const tokens = lex(open);
       let last = tokens.length - 1;
       while (last > 0 && tokens[last].type === "space") last -= 1;
       const settled = tokens.slice(0, Math.max(0, last)).map((token) => token.raw);
-      open = tokens.slice(Math.max(0, last)).map((token) => token.raw).join("");
+      const length = settled.reduce((sum, raw) => sum + raw.length, 0);
+      // The reader trims some blocks; what it gives back has to be the text itself.
+      if (!open.startsWith(settled.join(""))) return { settled: [], open };
+      open = open.slice(length);
       return { settled, open };
     },
   };

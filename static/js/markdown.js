@@ -8,12 +8,22 @@ const DOMPurify = window.DOMPurify;
 const escapeHtml = (text) =>
   text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
+// Tags that models write on purpose. Any other is text: a parser that meets an event handler, even
+// one that will be removed, makes the browser report it.
+const PLAIN_TAG = /^<\/?(?:b|br|code|del|em|i|kbd|mark|s|strong|sub|sup|u)\s*\/?>$/i;
+
+const showTags = (html) =>
+  html.replace(/<[^>]*>|[<>]/g, (piece) => (PLAIN_TAG.test(piece) ? piece : escapeHtml(piece)));
+
 const marked = new Marked({
   gfm: true,
   renderer: {
     // A remote image would tell its server who reads this and when: a link instead.
     image({ href, text }) {
       return `<a href="${escapeHtml(href)}">${escapeHtml(text || "Image")}</a>`;
+    },
+    html({ text }) {
+      return showTags(text);
     },
     checkbox({ checked }) {
       return checked ? "☑ " : "☐ ";

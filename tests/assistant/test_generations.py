@@ -197,7 +197,7 @@ async def test_a_running_answer_is_saved_on_the_way(bob, registry, monkeypatch):
     provider.say(ReasoningDelta("Hm."), TextDelta("Half"))
 
     async def saved() -> Generation:
-        return await in_store(lambda: Generation.objects.get())()
+        return await in_store(Generation.objects.get)()
 
     async with asyncio.timeout(5):
         while (record := await saved()).seq < 2:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -11,6 +10,8 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from tests.fakes.ports import free_port
 
 START_SECONDS = 30
 
@@ -24,12 +25,6 @@ def mongod_path() -> str | None:
         if (binary := Path(folder, "db", "bin", "mongod")).is_file():
             return str(binary)
     return None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class MongoServer:

@@ -1,0 +1,120 @@
+"""Settings from the environment: read by type, and never a traceback."""
+
+from pathlib import Path
+
+import pytest
+
+from chatcore import env as env_module
+from chatcore.env import Env
+
+
+def problems(env: Env) -> list[str]:
+    return [problem.name for problem in env.problems]
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"), [("1", True), ("Yes", True), ("off", False), ("FALSE", False), ("", True)]
+)
+def test_a_boolean(raw, value):
+    env = Env({"FLAG": raw})
+
+    assert env.boolean("FLAG", default=True) is value
+    assert problems(env) == []
+
+
+@pytest.mark.parametrize("raw", ["abc", "-1", "0", "65536", "8000.5", "٣", "1e3"])
+def test_a_wrong_number_is_a_problem_and_the_default_is_used(raw):
+    env = Env({"PORT": raw})
+
+    assert env.integer("PORT", 8000, minimum=1, maximum=65535) == 8000
+    assert problems(env) == ["PORT"]
+
+
+def test_a_wrong_boolean_is_a_problem_with_a_hint():
+    env = Env({"DEBUG": "maybe"})
+
+    assert env.boolean("DEBUG", default=False) is False
+    assert env.problems[0].message == "DEBUG=maybe is neither yes nor no."
+    assert env.problems[0].hint == "Write 1 or 0."
+
+
+def test_a_list_drops_blanks():
+    assert Env({"MODELS": " a, b ,,c "}).items("MODELS") == ["a", "b", "c"]
+
+
+def test_an_empty_value_counts_as_not_set():
+    env = Env({"MODELS": "  ", "URL": ""})
+
+    assert env.items("MODELS", "x,y") == ["x", "y"]
+    assert env.url("URL", ("http",)) == ""
+    assert problems(env) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_good"),
+    [
+        ("mongodb://localhost:27017/chat", True),
+        ("mongodb://a:1,b:2,c:3/?replicaSet=rs0", True),
+        ("localhost:27017", False),
+        ("http://localhost", False),
+        ("mongodb://", False),
+        ("mongodb://host:port/", False),
+        ("mongodb://[::1", False),
+    ],
+)
+def test_an_address_needs_a_scheme_that_fits_and_a_host(raw, is_good):
+    env = Env({"URI": raw})
+
+    assert env.url("URI", ("mongodb",)) == (raw if is_good else "")
+    assert problems(env) == ([] if is_good else ["URI"])
+
+
+def test_a_password_in_an_address_does_not_show_in_its_problem():
+    env = Env({"URI": "mysql://root:hunter2@localhost"})
+
+    env.url("URI", ("mongodb",))
+
+    assert "hunter2" not in str(env.problems)
+
+
+def test_a_secret_comes_from_its_file(tmp_path: Path):
+    (tmp_path / "key").write_text("sk-from-file\n")
+
+    assert Env({"KEY_FILE": str(tmp_path / "key")}).secret("KEY") == "sk-from-file"
+
+
+def test_a_secret_file_that_cannot_be_read_is_a_problem(tmp_path: Path):
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    missing = Env({"KEY_FILE": str(tmp_path / "missing")})
+    binary = Env({"KEY_FILE": str(tmp_path / "binary")})
+
+    assert (missing.secret("KEY"), binary.secret("KEY")) == ("", "")
+    assert problems(missing) == problems(binary) == ["KEY_FILE"]
+
+
+def test_a_secret_given_twice_is_a_problem(tmp_path: Path):
+    (tmp_path / "key").write_text("two")
+    env = Env({"KEY": "one", "KEY_FILE": str(tmp_path / "key")})
+
+    assert env.secret("KEY") == "one"
+    assert problems(env) == ["KEY"]
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch):
+    (tmp_path / ".env").write_text("ONE=file\nTWO=file\n# THREE=file\n")
+    monkeypatch.delenv("ENV_FILE")
+    monkeypatch.setenv("ONE", "environment")
+
+    env = env_module.load(tmp_path)
+
+    assert (env.string("ONE"), env.string("TWO"), env.string("THREE")) == (
+        "environment",
+        "file",
+        "",
+    )
+
+
+def test_an_env_file_that_is_not_there_is_a_problem(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("ENV_FILE", str(tmp_path / "nowhere"))
+
+    assert problems(env_module.load(tmp_path)) == ["ENV_FILE"]

