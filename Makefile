@@ -8,7 +8,7 @@ STATIC_SOURCES := $(shell find static -type f 2>/dev/null)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev test quick check format bench lock vendor clean
+.PHONY: help run install install-dev test quick check format bench lock screenshots vendor clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ lock: install-dev ## Pin requirements.in and requirements-dev.in anew
 	for name in requirements requirements-dev; do \
 		$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--no-header --upgrade $$name.in --output-file $$name.txt || exit 1; done
+
+screenshots: install install-dev ## Take the pictures of the docs anew
+	$(RUN) tools/screenshots.py
 
 vendor: ## Fetch the front-end libraries anew (needs npm)
 	python3 tools/vendor.py

@@ -10,8 +10,7 @@ from accounts.models import Organization, Role, User
 from assistant import catalog, generations
 from assistant.generations import Registry
 from tests.fakes.provider import FakeProvider
-
-PASSWORD = "correct horse battery"
+from tests.server import PASSWORD
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """Runs the suites: `python -m tests.run all`, or some of them by name.
 
-What a suite needs (mongod, Chromium, Node) is looked for first; a suite whose needs are not there is
-skipped with a line that says how to get them, or fails if REQUIRE_ALL_SUITES is set, as in CI.
+What a suite needs (mongod, Chromium, Node) is looked for first. A suite whose needs are not there
+is skipped with a line that says how to get them, or fails if REQUIRE_ALL_SUITES is set, as in CI.
 """
 
 import argparse

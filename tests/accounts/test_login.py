@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.clients import client_address
 from chatcore import limits
-from tests.conftest import PASSWORD
+from tests.server import PASSWORD
 
 MISMATCH = "E-mail and password do not match an account."
 LOCKED = "Too many attempts for this account from here."

@@ -16,6 +16,7 @@ CHOICE = Choice("demo", "demo", "Built in")
 
 def page_data(response) -> dict:
     found = re.search(r'id="page-data" type="application/json">(.*?)</script>', response.text)
+    assert found is not None
     return json.loads(found[1])
 
 

@@ -61,7 +61,7 @@ class Tab:
 
     async def until(self, kind: str) -> list[dict]:
         """The frames up to the first of this type."""
-        seen = []
+        seen: list[dict] = []
         while not seen or seen[-1]["type"] != kind:
             seen.append(await self.receive())
         return seen

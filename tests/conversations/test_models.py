@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import IntegrityError, close_old_connections, connection
@@ -113,10 +114,8 @@ def test_tabs_that_append_at_once_get_numbers_of_their_own(bob):
         barrier.wait()
         for step in range(3):
             mine = Conversation.objects.get(pk=conversation.pk)
-            in_transaction(
-                lambda mine=mine, step=step: mine.append(message(f"m{number}-{step}"), clock.now()),
-                attempts=50,
-            )
+            one = message(f"m{number}-{step}")
+            in_transaction(partial(mine.append, one, clock.now()), attempts=50)
         connection.close()
 
     threads = [threading.Thread(target=append, args=(number,)) for number in range(4)]

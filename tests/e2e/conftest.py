@@ -1,80 +1,13 @@
 """A real server, started as a person starts it, and a real browser in front of it."""
 
 import os
-import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.fakes.ports import free_port
 from tests.fakes.provider import FakeProvider
-
-ROOT = Path(__file__).resolve().parents[2]
-PASSWORD = "correct horse battery"
-START_SECONDS = 20
-# Without these Chromium looks for its maker's servers at every start.
-CHROMIUM_OPTIONS = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
-
-
-class Server:
-    """`manage.py start` in a process of its own. It can be stopped, killed and started again."""
-
-    def __init__(self, data_dir: Path, **environment: str) -> None:
-        self.port = free_port()
-        self.environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
-            "ENV_FILE": "",
-            "DATA_DIR": str(data_dir),
-            "PORT": str(self.port),
-            **environment,
-        }
-        self.log = data_dir / "server.log"
-        self.line = ""
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://localhost:{self.port}"
-
-    def start(self, **environment: str) -> "Server":
-        """Return when the line with the address was printed."""
-        self.environment.update(environment)
-        with open(self.log, "wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "start"],
-                cwd=ROOT,
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            if found := re.search(
-                r"^(Make the first account|Chatcore is running).*$", self.said(), re.M
-            ):
-                self.line = found[0]
-                return self
-            time.sleep(0.05)
-        raise AssertionError(self.said())
-
-    def said(self) -> str:
-        return self.log.read_text(errors="replace")
-
-    def stop(self, kind: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.send_signal(kind)
-            self._process.wait(timeout=20)
-            self._process = None
+from tests.server import CHROMIUM_OPTIONS, PASSWORD, Server
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +70,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: heard(message))
+        page.on("console", heard)
         return page
 
     def heard(message) -> None:

@@ -6,8 +6,9 @@ import signal
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import PASSWORD, on_sqlite
+from tests.e2e.conftest import on_sqlite
 from tests.fakes.provider import Reply
+from tests.server import PASSWORD
 
 pytestmark = pytest.mark.browser
 

@@ -208,8 +208,8 @@ async def anthropic_events(reply: Reply, model: str) -> AsyncIterator[bytes]:
     yield event("ping")
     index = 0
     if reply.reasoning:
-        block = {"type": "thinking", "thinking": "", "signature": ""}
-        yield event("content_block_start", index=index, content_block=block)
+        thinking = {"type": "thinking", "thinking": "", "signature": ""}
+        yield event("content_block_start", index=index, content_block=thinking)
         yield delta(index, type="thinking_delta", thinking=reply.reasoning)
         yield delta(index, type="signature_delta", signature="c2lnbmVk")
         yield event("content_block_stop", index=index)
@@ -220,7 +220,7 @@ async def anthropic_events(reply: Reply, model: str) -> AsyncIterator[bytes]:
     yield event("content_block_stop", index=index)
     for key, name, arguments in reply.tools:
         index += 1
-        block = {"type": "tool_use", "id": key, "name": name, "input": {}}
+        block: dict[str, Any] = {"type": "tool_use", "id": key, "name": name, "input": {}}
         yield event("content_block_start", index=index, content_block=block)
         for piece in ("", arguments[:4], arguments[4:]):
             yield delta(index, type="input_json_delta", partial_json=piece)

@@ -118,7 +118,7 @@ def _present(model: type[models.Model]) -> dict[str, Shape]:
                 (column, -1 if order == "DESC" else 1)
                 for column, order in zip(
                     details["columns"],
-                    details.get("orders") or [""] * len(details["columns"]),
+                    details.get("orders") or ["ASC"] * len(details["columns"]),
                     strict=True,
                 )
             ),
