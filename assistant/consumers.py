@@ -79,15 +79,10 @@ class AssistantConsumer(AsyncWebsocketConsumer):
                 await self._send({"type": "pong"})
 
     async def _begin(self, question: turns.Question, model: str | None) -> None:
-        try:
-            choice = catalog.choose(model)
-        except catalog.UnknownChoice as error:
-            message = "This model is not offered any more. Choose another one."
-            raise turns.TurnRefused("unknown_model", message) from error
-        turn = await self._in_store(turns.begin, question, choice, owner=owner(), now=clock.now())
+        turn = await self._in_store(turns.begin, question, model, owner=owner(), now=clock.now())
         record = turn.generation
         if turn.is_new:
-            registry.start(record, catalog.providers()[choice.provider], turn.prompt)
+            registry.start(record, catalog.providers()[record.provider], turn.prompt)
         await self._send(
             {
                 "type": "started",
@@ -139,8 +134,8 @@ class AssistantConsumer(AsyncWebsocketConsumer):
         else:
             await self._attach(record, None)
 
-    async def _generation(self, generation_id: str) -> Generation:
-        return await self._in_store(_find_generation, UUID(generation_id))
+    async def _generation(self, generation_id: UUID) -> Generation:
+        return await self._in_store(_find_generation, generation_id)
 
     async def _in_store(
         self, work: Callable[Concatenate[User, Arguments], Result], *args: Any, **kwargs: Any

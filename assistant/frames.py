@@ -1,6 +1,7 @@
 """The frames of /ws/assistant, both ways, as docs/stream-protocol.md explains them."""
 
 from typing import Annotated, Any, Literal, TypedDict, cast
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -14,7 +15,6 @@ MAX_FRAME_BYTES = 900_000
 MAX_TEXT_CHARACTERS = 200_000
 
 ClientId = Annotated[str, Meta(pattern=CLIENT_ID_PATTERN)]
-GenerationId = Annotated[str, Meta(pattern=r"^[0-9a-f-]{36}\Z")]
 ModelRef = Annotated[str, Meta(min_length=1, max_length=300)]
 Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARACTERS)]
 
@@ -46,7 +46,7 @@ class Attach(TypedDict):
     """See an answer that is being made, from the position after `after` on."""
 
     type: Literal["attach"]
-    generationId: GenerationId
+    generationId: UUID
     after: Annotated[int, Meta(ge=0, le=2**31)] | None
 
 
@@ -54,7 +54,7 @@ class Stop(TypedDict):
     """End an answer and keep what was written."""
 
     type: Literal["stop"]
-    generationId: GenerationId
+    generationId: UUID
 
 
 class Ping(TypedDict):

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from channels.db import database_sync_to_async
-from django.db import DatabaseError
+from django.db import DatabaseError, DataError, IntegrityError, NotSupportedError
 
 from assistant import engine, turns
 from assistant.events import Event, Failed, ReasoningDelta, TextDelta, Usage
@@ -31,6 +31,8 @@ SAVE_SECONDS = 1.0
 REAP_EVERY_SAVES = 5
 # While the store is away an answer waits in memory, tried again after 1, 2, 4 ... 30 seconds.
 LONGEST_PAUSE_SECONDS = 30.0
+# What a store says for good: the same again would be refused again.
+HOPELESS = (DataError, IntegrityError, NotSupportedError)
 
 
 class RunningGeneration:
@@ -76,13 +78,10 @@ class RunningGeneration:
         except Exception:
             logger.exception("A generation failed")
             status = GenerationStatus.FAILED
-            self.error = {
-                "code": "internal",
-                "message": "Something went wrong here. Try again.",
-                "retryable": True,
-                "retryAfter": None,
-            }
-        await self._save(status)
+            self.error = _error("internal", "Something went wrong here. Try again.")
+        if not await self._save(status):
+            status = GenerationStatus.FAILED
+            self.error = _error("not_saved", "This answer could not be saved. Copy what you need.")
         self.status = status
         self._tell()
 
@@ -105,30 +104,31 @@ class RunningGeneration:
                 case Usage():
                     self.usage = event
                 case Failed():
-                    self.error = {
-                        "code": event.code,
-                        "message": event.message,
-                        "retryable": event.retryable,
-                        "retryAfter": event.retry_after,
-                    }
+                    self.error = _error(
+                        event.code,
+                        event.message,
+                        retryable=event.retryable,
+                        retry_after=event.retry_after,
+                    )
             self.log.append(event)
             self._tell()
 
-    async def _save(self, status: GenerationStatus) -> None:
+    async def _save(self, status: GenerationStatus) -> bool:
+        """Whether the answer is in the store. While the store is away this waits for it."""
         pause = SAVE_SECONDS
         while True:
             try:
                 await database_sync_to_async(turns.finish)(
                     self.progress(), status, error=self.error, usage=self.usage, now=clock.now()
                 )
-                return
-            except DatabaseError as error:
+                return True
+            except Exception as error:
+                if not isinstance(error, DatabaseError) or isinstance(error, HOPELESS):
+                    logger.exception("An answer could not be saved")
+                    return False
                 # The store is away; the answer waits here. The class is enough to say so.
                 name = type(error).__name__
                 logger.warning("An answer waits to be saved (%s); next try in %.0f s", name, pause)
-            except Exception:
-                logger.exception("An answer could not be saved")
-                return
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
@@ -156,6 +156,13 @@ class RunningGeneration:
             self._news.discard(news)
 
 
+def _error(
+    code: str, message: str, *, retryable: bool = True, retry_after: float | None = None
+) -> dict[str, Any]:
+    """What is stored and sent of a failure."""
+    return {"code": code, "message": message, "retryable": retryable, "retryAfter": retry_after}
+
+
 class Registry:
     """The running generations of this process, and the one timer that saves them all."""
 
@@ -163,6 +170,7 @@ class Registry:
         self._running: dict[UUID, RunningGeneration] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.Task[None] | None = None
+        self._store_is_away = False
 
     def start(self, record: Generation, provider: Provider, prompt: Prompt) -> RunningGeneration:
         generation = RunningGeneration(record, provider, prompt)
@@ -201,9 +209,15 @@ class Registry:
     async def _quietly(self, work: Callable[[], Any]) -> None:
         try:
             await work()
-        except Exception:
-            # The store is away. The answers are in memory, and the next tick tries again.
-            logger.exception("Running answers could not be saved or looked after")
+        except Exception as error:
+            # The answers are in memory, and the next tick tries again: one line is enough.
+            if not self._store_is_away:
+                logger.warning("The store is away (%s); answers are kept in memory", error)
+            self._store_is_away = True
+        else:
+            if self._store_is_away:
+                logger.warning("The store is back")
+            self._store_is_away = False
 
     async def _save_all(self) -> None:
         if progress := [each.progress() for each in self._running.values() if each.is_running]:

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import IntegrityError
 
 from accounts.models import User
+from assistant import catalog
 from assistant.catalog import Choice
 from assistant.events import Usage
 from assistant.models import Generation, GenerationStatus
@@ -64,7 +65,7 @@ class Turn:
     is_new: bool
 
 
-def begin(user: User, question: Question, choice: Choice, *, owner: str, now: datetime) -> Turn:
+def begin(user: User, question: Question, model: str | None, *, owner: str, now: datetime) -> Turn:
     """Save the question, and the generation that is to answer it. Raises TurnRefused.
 
     All is saved before any provider is called. The same request again, be it at the same moment,
@@ -72,7 +73,8 @@ def begin(user: User, question: Question, choice: Choice, *, owner: str, now: da
     """
 
     def work() -> Turn:
-        return _earlier(user, question) or _begin(user, question, choice, owner=owner, now=now)
+        earlier = _earlier(user, question)
+        return earlier or _begin(user, question, _choose(model), owner=owner, now=now)
 
     try:
         return in_transaction(work)
@@ -91,6 +93,14 @@ def _earlier(user: User, question: Question) -> Turn | None:
     if generation is None:
         return None
     return Turn(generation, generation.conversation, Prompt("", ()), is_new=False)
+
+
+def _choose(model: str | None) -> Choice:
+    try:
+        return catalog.choose(model)
+    except catalog.UnknownChoice as error:
+        message = "This model is not offered any more. Choose another one."
+        raise TurnRefused("unknown_model", message) from error
 
 
 def _begin(user: User, question: Question, choice: Choice, *, owner: str, now: datetime) -> Turn:

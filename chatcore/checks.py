@@ -1,5 +1,6 @@
 """A misconfiguration is a system check with a hint that says what to do."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,11 +37,11 @@ def origins_are_complete(**_kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             f"TRUSTED_ORIGINS: {origin} is not an origin.",
-            hint="Write scheme and host, such as https://chat.example.org.",
+            hint="Write scheme and host and nothing else, such as https://chat.example.org.",
             id="chatcore.E003",
         )
         for origin in settings.TRUSTED_ORIGINS
-        if not origin.startswith(("http://", "https://"))
+        if not re.fullmatch(r"https?://[^/]+", origin)
     ]
 
 
@@ -64,9 +65,19 @@ def mongodb_can_be_used(
     """Whether MongoDB answers and knows transactions. Runs before migrations."""
     if not databases or connection.vendor != "mongodb":
         return []
+    from pymongo.errors import ConfigurationError, InvalidName, InvalidURI
+
     try:
         connection.ensure_connection()
         hello = connection.connection.admin.command("hello")
+    except (ConfigurationError, InvalidName, InvalidURI) as error:
+        return [
+            Error(
+                f"MONGODB_URI cannot be used: {type(error).__name__}.",
+                hint="Write it like mongodb://user:password@host:27017/database?option=value.",
+                id="chatcore.E004",
+            )
+        ]
     except Exception as error:
         # The driver has a dozen ways to say no, and most carry the address with its password.
         return [

@@ -46,8 +46,18 @@ def in_transaction(work: Callable[[], Result], *, attempts: int = 8) -> Result:
 
 
 def _is_write_conflict(error: DatabaseError) -> bool:
-    has_error_label = getattr(error.__cause__, "has_error_label", None)
-    return has_error_label is not None and bool(has_error_label("TransientTransactionError"))
+    """Whether MongoDB says that the same again may work, and means the transaction by it.
+
+    A server that is away is "transient" as well, but waiting for it is not for a transaction to do.
+    """
+    cause = error.__cause__
+    has_error_label = getattr(cause, "has_error_label", None)
+    if has_error_label is None:
+        return False
+    from pymongo.errors import ConnectionFailure
+
+    is_away = isinstance(cause, ConnectionFailure)
+    return bool(has_error_label("TransientTransactionError")) and not is_away
 
 
 def column_of(model: type[models.Model], field: str) -> str:

@@ -6,7 +6,9 @@ where `chatcore.checks` reports it with a hint before anything starts.
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -88,8 +90,13 @@ class Env:
 
     def items(self, name: str, default: str = "") -> list[str]:
         """A comma-separated list; blanks around and between the items are dropped."""
-        raw = self._read(name) or default
-        return [item.strip() for item in raw.split(",") if item.strip()]
+        raw = self._read(name)
+        items = [item.strip() for item in raw.split(",") if item.strip()]
+        if raw and not items:
+            self.problem(
+                name, f"{name} is a list of nothing.", "Name at least one, or remove the setting."
+            )
+        return items or [item for item in default.split(",") if item]
 
     def path(self, name: str, default: Path) -> Path:
         raw = self._read(name)
@@ -116,15 +123,28 @@ def _is_url(raw: str, schemes: tuple[str, ...]) -> bool:
         port_is_valid = "," in parts.netloc or parts.port is None or parts.port > 0
     except ValueError:
         return False
-    return parts.scheme in schemes and bool(parts.netloc) and port_is_valid
+    # A Unix socket is a path on this machine.
+    place = parts.path if parts.scheme == "unix" else parts.netloc
+    return parts.scheme in schemes and bool(place) and port_is_valid
 
 
 def load(base_dir: Path) -> Env:
     """The process environment over the file that ENV_FILE names (`.env` beside manage.py)."""
     path = Path(os.environ.get("ENV_FILE", base_dir / ".env"))
-    from_file = dotenv_values(path) if path.is_file() else {}
+    from_file: Mapping[str, str | None] = {}
+    unreadable = False
+    with suppress(FileNotFoundError, IsADirectoryError):
+        try:
+            text = path.read_text(encoding="utf-8")
+            from_file = dotenv_values(stream=StringIO(text))
+        except (PermissionError, UnicodeDecodeError):
+            unreadable = True
     env = Env({**{name: value or "" for name, value in from_file.items()}, **os.environ})
     env.names.append("ENV_FILE")
-    if env.is_set("ENV_FILE") and not path.is_file():
+    if unreadable:
+        env.problem(
+            "ENV_FILE", f"{path} cannot be read.", "Let this user read it, and save it as UTF-8."
+        )
+    elif env.is_set("ENV_FILE") and not path.is_file():
         env.problem("ENV_FILE", f"ENV_FILE={path} is not a file.", "Give the path of a .env file.")
     return env

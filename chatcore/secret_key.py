@@ -9,7 +9,7 @@ FILE_NAME = "secret_key"
 
 
 def read_or_make(data_dir: Path) -> str:
-    """The key in DATA_DIR, made (mode 0600) if there is none. Raises OSError.
+    """The key in an existing DATA_DIR, made (mode 0600) if there is none. Raises OSError.
 
     Two processes that start at once agree on one key: it is written under a name of its own
     and linked into place, which fails for all but the first.
@@ -17,7 +17,6 @@ def read_or_make(data_dir: Path) -> str:
     path = data_dir / FILE_NAME
     with suppress(FileNotFoundError):
         return _read(path)
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = data_dir / f".{FILE_NAME}-{secrets.token_hex(8)}"
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

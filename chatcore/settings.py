@@ -26,26 +26,6 @@ PROXY_COUNT = ENV.integer("PROXY_COUNT", 0, minimum=0, maximum=10)
 ROOT_URLCONF = "chatcore.urls"
 ASGI_APPLICATION = "chatcore.asgi.application"
 
-# --- Secrets ------------------------------------------------------------------------------------
-SECRET_KEY = ENV.secret("SECRET_KEY")
-if SECRET_KEY and len(SECRET_KEY) < 32:
-    ENV.problem(
-        "SECRET_KEY",
-        "SECRET_KEY is too short to be safe.",
-        "Remove it and one is made in DATA_DIR, or give at least 32 random characters.",
-    )
-if not SECRET_KEY:
-    try:
-        SECRET_KEY = _secret_key.read_or_make(DATA_DIR)
-    except (OSError, UnicodeDecodeError) as error:
-        ENV.problem(
-            "DATA_DIR",
-            f"The secret key in DATA_DIR={DATA_DIR} can be neither read nor made:"
-            f" {getattr(error, 'strerror', None) or error}.",
-            "Let DATA_DIR name a folder that this user may write to, or set SECRET_KEY.",
-        )
-        SECRET_KEY = secrets.token_urlsafe(64)
-
 # --- Accounts -----------------------------------------------------------------------------------
 ALLOW_SIGNUP = ENV.boolean("ALLOW_SIGNUP", default=False)
 AUTH_USER_MODEL = "accounts.User"
@@ -119,6 +99,26 @@ CACHES: dict[str, dict[str, Any]] = {
         "KEY_PREFIX": "chatcore",
     }
 }
+
+# --- Secrets ------------------------------------------------------------------------------------
+SECRET_KEY = ENV.secret("SECRET_KEY")
+if SECRET_KEY and len(SECRET_KEY) < 32:
+    ENV.problem(
+        "SECRET_KEY",
+        "SECRET_KEY is too short to be safe.",
+        "Remove it and one is made in DATA_DIR, or give at least 32 random characters.",
+    )
+try:
+    if not (SECRET_KEY and MONGODB_URI):
+        DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+    SECRET_KEY = SECRET_KEY or _secret_key.read_or_make(DATA_DIR)
+except (OSError, UnicodeDecodeError) as error:
+    ENV.problem(
+        "DATA_DIR",
+        f"DATA_DIR={DATA_DIR} cannot be used: {getattr(error, 'strerror', None) or error}.",
+        "Let it name a folder that this user may write to.",
+    )
+    SECRET_KEY = SECRET_KEY or secrets.token_urlsafe(64)
 
 # --- Applications -------------------------------------------------------------------------------
 INSTALLED_APPS = [

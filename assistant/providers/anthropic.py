@@ -113,6 +113,9 @@ class AnthropicProvider:
                         break
                 yield reader.end()
 
+    def load(self) -> None:
+        import anthropic  # noqa: F401
+
     async def close(self) -> None:
         await self._clients.close()
 

@@ -36,5 +36,8 @@ class Provider(Protocol):
 
     def answer(self, prompt: Prompt) -> AsyncGenerator[Event, None]: ...
 
+    def load(self) -> None:
+        """Import what the first answer needs. Takes about a second; safe in a thread."""
+
     async def close(self) -> None:
         """Close the connections that are kept for the next answer."""

@@ -52,5 +52,8 @@ class DemoProvider:
         yield Usage(output_tokens=len(words))
         yield Finished("stop")
 
+    def load(self) -> None:
+        """Nothing to import."""
+
     async def close(self) -> None:
         """Nothing is open."""

@@ -128,6 +128,9 @@ class OpenAIProvider:
                 for event in reader.end():
                     yield event
 
+    def load(self) -> None:
+        import openai  # noqa: F401
+
     async def close(self) -> None:
         await self._clients.close()
 

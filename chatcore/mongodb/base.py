@@ -1,11 +1,14 @@
 """The database engine for MONGODB_URI."""
 
+from contextlib import suppress
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.models import Field, Index, Model
 from django_mongodb_backend.base import DatabaseWrapper as BaseDatabaseWrapper
 from django_mongodb_backend.schema import DatabaseSchemaEditor as BaseSchemaEditor
 from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import PyMongoError
 
 from chatcore.db import column_of
 
@@ -55,3 +58,25 @@ class DatabaseSchemaEditor(BaseSchemaEditor):
 
 class DatabaseWrapper(BaseDatabaseWrapper):
     SchemaEditorClass = DatabaseSchemaEditor
+
+    def commit_mongo(self) -> None:
+        """As the backend's, but a failure is Django's DatabaseError.
+
+        The driver's own error would pass by the code that ends the session, and this thread would
+        write outside of any transaction from then on, without a word.
+        """
+        try:
+            super().commit_mongo()
+        except PyMongoError as error:
+            raise DatabaseError(str(error)) from error
+
+    def rollback_mongo(self) -> None:
+        """As the backend's, and the session is ended whatever the server says, or does not say."""
+        try:
+            # After a commit that failed there is nothing to abort, which the driver calls an error.
+            with suppress(PyMongoError):
+                super().rollback_mongo()
+        finally:
+            if self.session is not None:
+                self._end_session()
+            self.run_on_commit = []

@@ -22,6 +22,7 @@ const sidebar = setUpSidebar();
 let conversationId = page.conversationId;
 let messages = []; // the branch that is shown, first to last
 let pending = null; // {frame, question?, retried?, isStopped?}: asked, not yet known to be saved
+let unsure = null; // the frame of a question that may have been saved although it was given back
 let running = null; // {generationId, seq, answer}: the answer that is being made
 let waitingTimer = null;
 
@@ -50,13 +51,16 @@ function ask(request) {
 
 function send(text, model) {
   const isNew = conversationId === null;
-  conversationId ??= newId();
-  const question = thread.addUser({ id: newId(), text, isPending: true });
+  // The very same question once more is the same request: if it was saved, it is not asked twice.
+  const again = unsure?.text === text ? unsure : null;
+  unsure = null;
+  conversationId ??= again?.conversationId ?? newId();
+  const question = thread.addUser({ id: again?.messageId ?? newId(), text, isPending: true });
   const parentId = messages.at(-1)?.id ?? null;
   messages.push(question);
   const frame = {
     type: "send",
-    requestId: newId(),
+    requestId: again?.requestId ?? newId(),
     conversationId,
     messageId: question.id,
     parentId,
@@ -99,6 +103,7 @@ function withdraw() {
   if (question) {
     question.remove();
     messages = messages.filter((message) => message !== question);
+    unsure = frame;
     composer.restore(frame.text);
     savePending(page.conversationId, null);
     if (isNew) conversationId = null;

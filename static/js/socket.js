@@ -34,8 +34,10 @@ export function openSocket(url, { onFrame, onState }) {
       }
     };
     socket.onclose = ({ code }) => {
+      const wasReady = isReady;
       isReady = false;
-      if (code === NOT_LOGGED_IN) {
+      // A new password gives the browser a new session; a socket of the old one asks once more.
+      if (code === NOT_LOGGED_IN && !wasReady) {
         onState("logged-out");
         return;
       }

@@ -6,12 +6,9 @@ import re
 import pytest
 
 from assistant import turns
-from assistant.catalog import Choice
 from assistant.models import GenerationStatus
 from chatcore import clock
 from conversations.models import Conversation, Message
-
-CHOICE = Choice("demo", "demo", "Built in")
 
 
 def page_data(response) -> dict:
@@ -22,7 +19,7 @@ def page_data(response) -> dict:
 
 def begin(user, text="Hello", request_id="r1", conversation_id="c1") -> turns.Turn:
     asked = turns.Question(request_id, conversation_id, f"m-{request_id}", None, text)
-    return turns.begin(user, asked, CHOICE, owner="test:1", now=clock.now())
+    return turns.begin(user, asked, None, owner="test:1", now=clock.now())
 
 
 def finish(turn, text="Hi.", status=GenerationStatus.DONE, error=None) -> None:
@@ -142,7 +139,7 @@ def test_a_chat_is_ordered_by_its_last_message(client, bob):
     turns.begin(
         bob,
         turns.Question("r3", "c1", "m-r3", None, "Again"),
-        CHOICE,
+        None,
         owner="test:1",
         now=clock.now(),
     )

@@ -263,6 +263,15 @@ async def test_nobody_sees_or_stops_anothers_answer(tab, alice, provider):
     await stranger.close()
 
 
+@pytest.mark.parametrize("generation_id", ["-" * 36, "x", "", 7, None, {"$gt": ""}])
+async def test_what_is_no_generation_is_refused_by_name(generation_id, tab):
+    for kind in ("attach", "stop"):
+        await tab.send({"type": kind, "generationId": generation_id})
+
+        error = await tab.receive()
+        assert (error["code"], error["field"]) == ("invalid", "generationId")
+
+
 async def test_a_stranger_is_told_to_log_in():
     stranger = Tab("no such session")
 

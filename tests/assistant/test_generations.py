@@ -7,7 +7,6 @@ from channels.db import database_sync_to_async as in_store
 from django.db import OperationalError
 
 from assistant import generations, turns
-from assistant.catalog import Choice
 from assistant.events import Failed, Finished, ReasoningDelta, TextDelta, Usage
 from assistant.models import Generation, GenerationStatus
 from chatcore import clock
@@ -45,7 +44,7 @@ async def start(registry, user):
     turn = await in_store(turns.begin)(
         user,
         turns.Question("r1", "c1", "m1", None, "Hello"),
-        Choice("controlled", "m", "Controlled"),
+        None,
         owner="test:1",
         now=clock.now(),
     )
@@ -232,7 +231,7 @@ async def test_the_timer_interrupts_what_a_dead_process_left(bob, registry, monk
     await in_store(turns.begin)(
         bob,
         turns.Question("r1", "c1", "m1", None, "Hello"),
-        Choice("controlled", "m", "Controlled"),
+        None,
         owner="dead:1",
         now=long_ago,
     )

@@ -7,7 +7,6 @@ import pytest
 from django.db import connection
 
 from assistant import turns
-from assistant.catalog import Choice
 from assistant.events import Usage
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.base import PromptMessage
@@ -15,7 +14,9 @@ from assistant.turns import Progress, Question, TurnRefused
 from chatcore import clock
 from conversations.models import Conversation, Message
 
-CHOICE = Choice("openai", "gpt-test", "OpenAI")
+pytestmark = pytest.mark.usefixtures("openai_models")
+
+MODEL = "openai:gpt-test"
 NOW = clock.now()
 
 
@@ -24,7 +25,7 @@ def question(request_id="r1", message_id="m1", text="Hello", parent_id=None, con
 
 
 def begin(user, asked=None, now=NOW):
-    return turns.begin(user, asked or question(), CHOICE, owner="test:1", now=now)
+    return turns.begin(user, asked or question(), MODEL, owner="test:1", now=now)
 
 
 def finish(turn, text="Hi.", status=GenerationStatus.DONE, **fields):
@@ -267,3 +268,20 @@ def test_progress_of_an_ended_generation_changes_nothing(bob):
     turns.save_progress([Progress(turn.generation.pk, 1, "Who", "")], NOW)
 
     assert Generation.objects.get().text == "Whole."
+
+
+def test_a_model_that_is_not_offered_begins_nothing(bob):
+    with pytest.raises(TurnRefused) as caught:
+        turns.begin(bob, question(), "openai:gpt-9", owner="test:1", now=NOW)
+
+    assert caught.value.code == "unknown_model"
+    assert Conversation.objects.count() == 0
+
+
+def test_a_request_that_was_saved_is_found_though_its_model_is_gone(bob, settings):
+    first = begin(bob)
+    settings.OPENAI_MODELS = ["gpt-newer"]
+
+    again = begin(bob)
+
+    assert again.generation.pk == first.generation.pk

@@ -42,6 +42,13 @@ def test_a_list_drops_blanks():
     assert Env({"MODELS": " a, b ,,c "}).items("MODELS") == ["a", "b", "c"]
 
 
+def test_a_list_of_nothing_is_a_problem():
+    env = Env({"MODELS": " , "})
+
+    assert env.items("MODELS", "x,y") == ["x", "y"]
+    assert problems(env) == ["MODELS"]
+
+
 def test_an_empty_value_counts_as_not_set():
     env = Env({"MODELS": "  ", "URL": ""})
 
@@ -60,12 +67,14 @@ def test_an_empty_value_counts_as_not_set():
         ("mongodb://", False),
         ("mongodb://host:port/", False),
         ("mongodb://[::1", False),
+        ("unix:///run/redis.sock", True),
+        ("unix://", False),
     ],
 )
 def test_an_address_needs_a_scheme_that_fits_and_a_host(raw, is_good):
     env = Env({"URI": raw})
 
-    assert env.url("URI", ("mongodb",)) == (raw if is_good else "")
+    assert env.url("URI", ("mongodb", "unix")) == (raw if is_good else "")
     assert problems(env) == ([] if is_good else ["URI"])
 
 
@@ -116,5 +125,12 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch):
 
 def test_an_env_file_that_is_not_there_is_a_problem(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("ENV_FILE", str(tmp_path / "nowhere"))
+
+    assert problems(env_module.load(tmp_path)) == ["ENV_FILE"]
+
+
+def test_an_env_file_that_is_no_text_is_a_problem(tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("ENV_FILE")
+    (tmp_path / ".env").write_bytes(b"ONE=\xff")
 
     assert problems(env_module.load(tmp_path)) == ["ENV_FILE"]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from pymongo.errors import ServerSelectionTimeoutError
 
 from accounts.models import Organization
 from chatcore import clock
@@ -79,6 +80,21 @@ def test_the_loser_of_two_writers_begins_again():
 
     assert in_transaction(work) == "done"
     assert [each.name for each in Organization.objects.all()] == ["Acme 3"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "mongodb", reason="SQLite has no server that can be away")
+def test_a_commit_that_fails_is_a_database_error_and_ends_its_transaction(monkeypatch):
+    def fail(_session):
+        raise ServerSelectionTimeoutError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pymongo.synchronous.client_session.ClientSession.commit_transaction", fail)
+        with pytest.raises(DatabaseError, match="away"):
+            in_transaction(lambda: Organization.objects.create(name="Acme"))
+
+    in_transaction(lambda: Organization.objects.create(name="Globex"))
+    assert [each.name for each in Organization.objects.all()] == ["Globex"]
 
 
 @pytest.mark.django_db(transaction=True)

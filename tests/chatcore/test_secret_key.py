@@ -9,25 +9,22 @@ from chatcore.secret_key import read_or_make
 
 
 def test_it_is_made_once_and_read_from_then_on(tmp_path):
-    data_dir = tmp_path / "new" / "data"
-
-    first, second = read_or_make(data_dir), read_or_make(data_dir)
+    first, second = read_or_make(tmp_path), read_or_make(tmp_path)
 
     assert first == second
     assert len(first) > 50
-    assert [path.name for path in data_dir.iterdir()] == ["secret_key"]
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
 
 
 def test_nobody_else_may_read_it(tmp_path):
-    read_or_make(tmp_path / "data")
+    read_or_make(tmp_path)
 
-    assert stat.S_IMODE((tmp_path / "data" / "secret_key").stat().st_mode) == 0o600
-    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
 
 
 def test_processes_that_start_at_once_agree_on_one_key(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        keys = set(pool.map(lambda _: read_or_make(tmp_path / "data"), range(16)))
+        keys = set(pool.map(lambda _: read_or_make(tmp_path), range(16)))
 
     assert len(keys) == 1
 

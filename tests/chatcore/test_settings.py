@@ -77,6 +77,22 @@ def test_a_data_dir_that_cannot_be_written_is_told(tmp_path):
     assert "Traceback" not in result.stderr
 
 
+def test_a_secret_key_of_ones_own_still_needs_a_folder_for_sqlite(tmp_path):
+    missing = manage("check", DATA_DIR=str(tmp_path / "new" / "data"), SECRET_KEY="x" * 50)
+
+    assert missing.returncode == 0, missing.stderr
+    assert (tmp_path / "new" / "data").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("name", ["a.b", "chat?tls=true&ssl=false"])
+def test_a_mongodb_address_that_makes_no_sense_is_told(name, tmp_path):
+    result = manage("start", DATA_DIR=str(tmp_path), MONGODB_URI=f"mongodb://127.0.0.1:9/{name}")
+
+    assert result.returncode == 1
+    assert "MONGODB_URI cannot be used" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_a_mongodb_that_is_not_there_is_told_in_seconds_and_without_its_password(tmp_path):
     result = manage(
         "start", DATA_DIR=str(tmp_path), MONGODB_URI="mongodb://root:hunter2@127.0.0.1:9/chat"

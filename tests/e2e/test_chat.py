@@ -90,6 +90,23 @@ def test_a_killed_server_keeps_what_it_had_written(alice, server, provider):
     assert len(kept) > 45
 
 
+def test_a_server_that_is_stopped_saves_every_word_first(alice, server, provider):
+    page = alice
+    provider.reply_with(Reply(text=" ".join(f"w{n}" for n in range(400)), delay=0.02))
+    ask(page, "Count.")
+    expect(answers(page)).to_have_text(re.compile(r"w60\b"))
+
+    server.stop(signal.SIGTERM)
+    shown = answers(page).locator(".message-body").inner_text().split()
+    server.start()
+    page.reload()
+
+    expect(page.get_by_text("This answer was interrupted")).to_be_visible()
+    kept = answers(page).locator(".message-body").inner_text().split()
+    assert kept[: len(shown)] == shown
+    assert kept == [f"w{n}" for n in range(len(kept))]
+
+
 @on_sqlite
 def test_log_out_and_in_again(alice, server):
     page = alice

@@ -1,5 +1,6 @@
 """`make run`: bring the store up to date, say where to look, and serve with Daphne."""
 
+import asyncio
 import socket
 import threading
 from importlib import import_module
@@ -10,6 +11,9 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+
+# Long enough for every store that answers, short enough for whoever waits for the end.
+SAVE_SECONDS = 8
 
 
 class Command(BaseCommand):
@@ -37,7 +41,12 @@ class Command(BaseCommand):
         # Importing Daphne installs Twisted's reactor, so not before it is wanted.
         from daphne.endpoints import build_endpoint_description_strings
         from daphne.server import Server
+        from twisted.internet import reactor
 
+        from assistant.generations import registry
+
+        reactor.callLater(0, registry.start_timer)
+        reactor.addSystemEventTrigger("before", "shutdown", _save_running_answers)
         application = import_module("chatcore.asgi").application
         Server(
             application,
@@ -83,10 +92,19 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _save_running_answers() -> Any:
+    """What Twisted waits for before it ends: each answer saved as far as it was written."""
+    from twisted.internet.defer import Deferred
+
+    from assistant.generations import registry
+
+    saving = asyncio.wait_for(registry.close(), SAVE_SECONDS)
+    return Deferred.fromFuture(asyncio.ensure_future(saving))
+
+
 def _import_provider_libraries() -> None:
     """They take a second to import; the first question should not wait for them."""
     from assistant import catalog
 
-    for name in catalog.providers():
-        if name != "demo":
-            import_module(name)
+    for provider in catalog.providers().values():
+        provider.load()
