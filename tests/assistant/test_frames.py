@@ -1,8 +1,10 @@
 """Frames: what is let in, and what goes out."""
 
 import json
+from typing import get_args, get_type_hints
 
 import pytest
+from django.conf import settings
 
 from assistant import frames
 from assistant.events import ReasoningDelta, TextDelta, ToolCall, Usage
@@ -125,3 +127,16 @@ def test_neighbouring_deltas_become_one_frame_and_keep_the_sequence():
         ("toolCall", None, None, 14),
         ("delta", "text", "d", 16),
     ]
+
+
+def test_every_frame_is_documented():
+    text = (settings.BASE_DIR / "docs" / "stream-protocol.md").read_text(encoding="utf-8")
+    every = (*get_args(frames.ClientFrame), *get_args(frames.ServerFrame))
+
+    for frame in every:
+        (kind,) = get_args(get_type_hints(frame)["type"])
+        section = text.partition(f"### `{kind}`")[2].partition("\n##")[0]
+        assert section, f"`{kind}` has no section"
+        fields = [name for name in get_type_hints(frame) if name != "type"]
+        assert [name for name in fields if f"`{name}`" not in section] == []
+        assert f'"type": "{kind}"' in section
