@@ -79,4 +79,4 @@ class DatabaseWrapper(BaseDatabaseWrapper):
         finally:
             if self.session is not None:
                 self._end_session()
-            self.run_on_commit = []
+            self.run_on_commit: list[Any] = []

@@ -41,10 +41,12 @@ class Command(BaseCommand):
         # Importing Daphne installs Twisted's reactor, so not before it is wanted.
         from daphne.endpoints import build_endpoint_description_strings
         from daphne.server import Server
-        from twisted.internet import reactor
+        from twisted.internet import reactor as twisted_reactor
 
         from assistant.generations import registry
 
+        # Twisted types it as a module; what it is follows from what was installed.
+        reactor: Any = twisted_reactor
         reactor.callLater(0, registry.start_timer)
         reactor.addSystemEventTrigger("before", "shutdown", _save_running_answers)
         application = import_module("chatcore.asgi").application
