@@ -18,10 +18,14 @@ run: install ## Install what is missing, prepare the store, serve on PORT (8000)
 
 install: $(VENV)/installed staticfiles/collected ## Virtual environment, requirements, static files
 
+# An environment whose Python was upgraded away is of no use, and its stamps are not true any more.
+BROKEN := $(shell test ! -d $(VENV) || $(VENV)/bin/python -c '' 2>/dev/null || rm -rf $(VENV))
+
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Chatcore needs Python 3.11 or newer, and found none on the PATH." >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 		echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 	@echo "Installing requirements ..."
@@ -42,7 +46,7 @@ install-dev: $(VENV)/installed-dev
 test: install install-dev ## Every suite: SQLite, MongoDB, Valkey, JavaScript, browser
 	@$(RUN) -m tests.run all
 
-quick: install-dev ## SQLite and JavaScript only, in under a minute
+quick: install install-dev ## SQLite and JavaScript only, in under a minute
 	@$(RUN) -m tests.run quick
 
 check: install install-dev ## Style, types, import layers, migrations, deployment settings

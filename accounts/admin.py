@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from accounts.models import Organization, Role, User
+from accounts.sessions import person
 
 # What a person may do follows from their role alone.
 admin.site.unregister(Group)
@@ -20,17 +21,11 @@ class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]
         model = User
         fields = ("email", "name", "organization", "role")
 
-    def clean_email(self) -> str:
-        return User.objects.normalize_email(self.cleaned_data["email"])
-
 
 class UserForm(UserChangeForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ("email", "name", "organization", "role", "is_active", "password")
-
-    def clean_email(self) -> str:
-        return User.objects.normalize_email(self.cleaned_data["email"])
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -62,6 +57,10 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
         (None, {"fields": ("email", "name", "usable_password", "password1", "password2")}),
         ("Place", {"fields": ("organization", "role")}),
     )
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Most who join belong where the administrator does."""
+        return {"organization": person(request).organization_id}
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Never oneself: an installation without an administrator helps nobody."""

@@ -111,7 +111,7 @@ class SetupForm(NewAccountForm):
 class SignupForm(NewAccountForm):
     def save(self) -> User | None:
         """A member of the first organisation, or None (and an error) if the address is taken."""
-        organization = Organization.objects.order_by("created_at").first()
+        organization = Organization.first()
         assert organization is not None  # sign-up opens only after set-up
         try:
             with atomic():

@@ -29,6 +29,11 @@ class Organization(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @classmethod
+    def first(cls) -> "Organization | None":
+        """The one that was made with the first account. Who joins by themselves joins it."""
+        return cls.objects.order_by("created_at").first()
+
 
 class Role(models.TextChoices):
     ADMIN = "admin", "Administrator of this installation"
@@ -56,7 +61,11 @@ class UserManager(BaseUserManager["User"]):
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """An administrator in the first organisation; closes the first-run set-up."""
-        user = self._create_administrator(email, password, **fields)
+        organization = Organization.first() or Organization.objects.create(
+            name=FIRST_ORGANIZATION_NAME
+        )
+        administrator = {**fields, "role": Role.ADMIN}
+        user = self.create_user(email, password, organization=organization, **administrator)
         Installation.objects.get_or_create(pk=Installation.KEY)
         return user
 
@@ -67,33 +76,21 @@ class UserManager(BaseUserManager["User"]):
 
         Raises SetupClosed if another one, perhaps made at this moment, was first.
         """
+        user = self.model(email=self.normalize_email(email), name=name, role=Role.ADMIN)
+        # Takes a good part of a second, for which no transaction should be open.
+        user.set_password(password)
 
-        def create() -> User:
+        def save() -> User:
             # The row's fixed key lets exactly one of two set-ups through.
             Installation.objects.create(pk=Installation.KEY)
-            return self._create_administrator(
-                email, password, organization_name=organization_name, name=name
-            )
+            user.organization = Organization.objects.create(name=organization_name)
+            user.save(force_insert=True)
+            return user
 
         try:
-            return in_transaction(create)
+            return in_transaction(save)
         except IntegrityError as error:
             raise SetupClosed from error
-
-    def _create_administrator(
-        self,
-        email: str,
-        password: str | None,
-        *,
-        organization_name: str = FIRST_ORGANIZATION_NAME,
-        **fields: Any,
-    ) -> "User":
-        organization = Organization.objects.order_by("created_at").first()
-        if organization is None:
-            organization = Organization.objects.create(name=organization_name)
-        return self.create_user(
-            email, password, organization=organization, **{**fields, "role": Role.ADMIN}
-        )
 
 
 class User(AbstractBaseUser):

@@ -1,4 +1,4 @@
-"""Whose session this is, asked anew each time: for sockets, which outlive the request."""
+"""Who is logged in: for a request, and for a socket, which outlives its request."""
 
 from importlib import import_module
 from types import SimpleNamespace

@@ -48,7 +48,8 @@ def setup(request: HttpRequest) -> HttpResponse:
     if Installation.is_set_up():
         return redirect("accounts:login")
     if not token_is_valid(request.GET.get("token", "")):
-        return render(request, "accounts/setup_closed.html", status=403)
+        context = {"is_wrong": "token" in request.GET}
+        return render(request, "accounts/setup_closed.html", context, status=403)
     form = SetupForm(request.POST or None)
     if form.is_valid():
         try:

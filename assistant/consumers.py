@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from uuid import UUID
@@ -23,6 +24,8 @@ logger = logging.getLogger("chatcore.socket")
 NOT_LOGGED_IN = 4401
 # One display refresh at 60 Hz: in a burst the page gets no more frames than it can paint.
 FRAME_SECONDS = 1 / 60
+# For this long a page that was logged out elsewhere may still read the answer it had asked for.
+CHECK_SESSION_SECONDS = 10.0
 
 _encode = msgspec.json.Encoder().encode
 
@@ -79,10 +82,9 @@ class AssistantConsumer(AsyncWebsocketConsumer):
                 await self._send({"type": "pong"})
 
     async def _begin(self, question: turns.Question, model: str | None) -> None:
-        turn = await self._in_store(turns.begin, question, model, owner=owner(), now=clock.now())
+        # A socket may break while the store works: a question that is saved is answered.
+        turn = await registry.to_the_end(self._start(question, model))
         record = turn.generation
-        if turn.is_new:
-            registry.start(record, catalog.providers()[record.provider], turn.prompt)
         await self._send(
             {
                 "type": "started",
@@ -96,6 +98,13 @@ class AssistantConsumer(AsyncWebsocketConsumer):
             }
         )
         await self._attach(record, 0)
+
+    async def _start(self, question: turns.Question, model: str | None) -> turns.Turn:
+        turn = await self._in_store(turns.begin, question, model, owner=owner(), now=clock.now())
+        if turn.is_new:
+            record = turn.generation
+            registry.start(record, catalog.providers()[record.provider], turn.prompt)
+        return turn
 
     async def _attach(self, record: Generation, after: int | None) -> None:
         running = registry.find(record.pk)
@@ -112,7 +121,13 @@ class AssistantConsumer(AsyncWebsocketConsumer):
 
     async def _forward(self, running: RunningGeneration, after: int) -> None:
         generation_id = str(running.id)
+        checked_at = time.monotonic()
         async for batch in running.follow(after):
+            if time.monotonic() - checked_at > CHECK_SESSION_SECONDS:
+                if not await self._has_session():
+                    await self.close(code=NOT_LOGGED_IN)
+                    return
+                checked_at = time.monotonic()
             for frame in frames.delta_frames(generation_id, after, batch):
                 await self._send(frame)
             after += len(batch)
@@ -147,6 +162,13 @@ class AssistantConsumer(AsyncWebsocketConsumer):
             return work(user_of_session(self.scope["session"].session_key), *args, **kwargs)
 
         return cast(Result, await database_sync_to_async(call)())
+
+    async def _has_session(self) -> bool:
+        try:
+            await self._in_store(lambda _user: None)
+        except SessionEnded:
+            return False
+        return True
 
     async def _send(self, frame: frames.ServerFrame) -> None:
         await self.send(text_data=_encode(frame).decode())

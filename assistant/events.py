@@ -52,6 +52,19 @@ class Usage(Struct, frozen=True, tag="usage"):
         )
 
 
+LARGEST_COUNT = 2**31 - 1
+
+
+def tokens(count: object) -> int:
+    """A provider's count as a whole number that both stores can hold; 0 for what is none.
+
+    Some compatible servers write null, 5.0 or -1. An answer does not fail over its bill.
+    """
+    if isinstance(count, bool) or not isinstance(count, int | float) or not count > 0:
+        return 0
+    return int(min(count, LARGEST_COUNT))
+
+
 class Finished(Struct, frozen=True, tag="finished"):
     """The provider ended the answer: by itself, at the length limit, or to wait for its tools."""
 

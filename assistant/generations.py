@@ -10,29 +10,29 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from channels.db import database_sync_to_async
-from django.db import DatabaseError, DataError, IntegrityError, NotSupportedError
 
 from assistant import engine, turns
 from assistant.events import Event, Failed, ReasoningDelta, TextDelta, Usage
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.base import Prompt, Provider
 from chatcore import clock
+from chatcore.db import store_is_away
 
 logger = logging.getLogger("chatcore.generations")
+
+Result = TypeVar("Result")
 
 SAVE_SECONDS = 1.0
 REAP_EVERY_SAVES = 5
 # While the store is away an answer waits in memory, tried again after 1, 2, 4 ... 30 seconds.
 LONGEST_PAUSE_SECONDS = 30.0
-# What a store says for good: the same again would be refused again.
-HOPELESS = (DataError, IntegrityError, NotSupportedError)
 
 
 class RunningGeneration:
@@ -68,7 +68,7 @@ class RunningGeneration:
         return turns.Progress(self.id, self.seq, "".join(self._text), "".join(self._reasoning))
 
     async def run(self) -> None:
-        """Wait for the provider's last word, save, and then tell the followers. Never raises."""
+        """Wait for the provider's last word, save, and then tell the followers."""
         try:
             await self._reader
             status = GenerationStatus.FAILED if self.error else GenerationStatus.DONE
@@ -79,10 +79,7 @@ class RunningGeneration:
             logger.exception("A generation failed")
             status = GenerationStatus.FAILED
             self.error = _error("internal", "Something went wrong here. Try again.")
-        if not await self._save(status):
-            status = GenerationStatus.FAILED
-            self.error = _error("not_saved", "This answer could not be saved. Copy what you need.")
-        self.status = status
+        self.status = await self._save(status)
         self._tell()
 
     def stop(self) -> None:
@@ -113,22 +110,31 @@ class RunningGeneration:
             self.log.append(event)
             self._tell()
 
-    async def _save(self, status: GenerationStatus) -> bool:
-        """Whether the answer is in the store. While the store is away this waits for it."""
-        pause = SAVE_SECONDS
+    async def _save(self, status: GenerationStatus) -> GenerationStatus:
+        """Save the answer as it ended. While the store is away this waits for it.
+
+        Returns how it ended for the store: FAILED if it would not take the answer as it was.
+        """
+        pause, is_refused = SAVE_SECONDS, False
         while True:
             try:
                 await database_sync_to_async(turns.finish)(
                     self.progress(), status, error=self.error, usage=self.usage, now=clock.now()
                 )
-                return True
+                return status
             except Exception as error:
-                if not isinstance(error, DatabaseError) or isinstance(error, HOPELESS):
+                if not store_is_away(error):
                     logger.exception("An answer could not be saved")
-                    return False
-                # The store is away; the answer waits here. The class is enough to say so.
-                name = type(error).__name__
-                logger.warning("An answer waits to be saved (%s); next try in %.0f s", name, pause)
+                    status = GenerationStatus.FAILED
+                    self.error = _error("not_saved", "This answer could not be saved whole.")
+                    if is_refused:
+                        return status
+                    # Once more without what it may be about: the text matters most.
+                    is_refused, self.usage = True, None
+                    continue
+                logger.warning(
+                    "An answer waits to be saved (%s); next try in %.0f s", _name(error), pause
+                )
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
@@ -156,6 +162,11 @@ class RunningGeneration:
             self._news.discard(news)
 
 
+def _name(error: Exception) -> str:
+    """The class alone: the driver's own words may hold the address with its password."""
+    return type(error).__name__
+
+
 def _error(
     code: str, message: str, *, retryable: bool = True, retry_after: float | None = None
 ) -> dict[str, Any]:
@@ -168,19 +179,33 @@ class Registry:
 
     def __init__(self) -> None:
         self._running: dict[UUID, RunningGeneration] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.Task[None] | None = None
         self._store_is_away = False
 
     def start(self, record: Generation, provider: Provider, prompt: Prompt) -> RunningGeneration:
         generation = RunningGeneration(record, provider, prompt)
         self._running[generation.id] = generation
-        # The loop holds its tasks weakly; without this set one could be collected in mid-answer.
-        task = asyncio.create_task(self._run(generation))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._hold(self._run(generation))
         self.start_timer()
         return generation
+
+    async def to_the_end(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """What `work` returns. It runs to its end even if the caller is cancelled meanwhile."""
+        return await asyncio.shield(self._hold(work))
+
+    def _hold(self, work: Coroutine[Any, Any, Result]) -> "asyncio.Task[Result]":
+        # The loop holds its tasks weakly; without this set one could be collected in mid-answer.
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._let_go)
+        return task
+
+    def _let_go(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        # Whoever waited has the error; if they were cancelled, nobody wants it any more.
+        if not task.cancelled():
+            task.exception()
 
     async def _run(self, generation: RunningGeneration) -> None:
         try:
@@ -198,34 +223,42 @@ class Registry:
             self._timer = asyncio.create_task(self._keep())
 
     async def _keep(self) -> None:
-        saves = 0
+        ticks = 0
         while True:
-            if saves % REAP_EVERY_SAVES == 0:
-                await self._quietly(self._reap)
+            await self._tick(reap=ticks % REAP_EVERY_SAVES == 0)
             await asyncio.sleep(SAVE_SECONDS)
-            await self._quietly(self._save_all)
-            saves += 1
+            ticks += 1
 
-    async def _quietly(self, work: Callable[[], Any]) -> None:
+    async def _tick(self, *, reap: bool) -> None:
+        """Save first: what was saved a moment ago is not found silent."""
+        running = [each for each in self._running.values() if each.is_running]
+        if not running and not reap:
+            return
         try:
-            await work()
+            await database_sync_to_async(turns.save_progress)(
+                [each.progress() for each in running], clock.now()
+            )
+            if reap:
+                await self._reap()
         except Exception as error:
-            # The answers are in memory, and the next tick tries again: one line is enough.
+            if not store_is_away(error):
+                logger.exception("Running answers could not be saved or looked after")
+                return
+            # The answers are in memory and the next tick tries again, so one line is enough.
             if not self._store_is_away:
-                logger.warning("The store is away (%s); answers are kept in memory", error)
+                logger.warning("The store is away (%s); answers wait in memory", _name(error))
             self._store_is_away = True
         else:
             if self._store_is_away:
                 logger.warning("The store is back")
             self._store_is_away = False
 
-    async def _save_all(self) -> None:
-        if progress := [each.progress() for each in self._running.values() if each.is_running]:
-            await database_sync_to_async(turns.save_progress)(progress, clock.now())
-
     async def _reap(self) -> None:
-        if interrupted := await database_sync_to_async(turns.interrupt_silent)(clock.now()):
-            logger.warning("%d answers had lost their process and were interrupted", interrupted)
+        interrupted = await database_sync_to_async(turns.interrupt_silent)(
+            clock.now(), ours=list(self._running)
+        )
+        if interrupted:
+            logger.warning("Answers whose process was gone, now interrupted: %d", interrupted)
 
     async def close(self) -> None:
         """Stop the timer and end what runs, saving it as interrupted."""

@@ -4,11 +4,13 @@ Plain functions on the database, one transaction each, called from threads. Noth
 sockets, and nothing here waits for a provider.
 """
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.db import IntegrityError
@@ -19,13 +21,13 @@ from assistant.catalog import Choice
 from assistant.events import Usage
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.base import Prompt, PromptMessage
-from chatcore.db import in_transaction
+from chatcore.db import in_transaction, store_is_away
 from chatcore.ids import new_id
 from conversations.models import (
     Conversation,
     Message,
+    MessageRole,
     MessageStatus,
-    Role,
     as_text_part,
     branch,
     title_from,
@@ -34,6 +36,10 @@ from conversations.models import (
 # A generation whose process was not heard of for this long is taken for dead. The heart beats
 # every second, so ten beats were missed.
 SILENCE = timedelta(seconds=10)
+# Ids of answers are ours to choose; a question cannot take one.
+ANSWER_PREFIX = "answer-"
+
+logger = logging.getLogger("chatcore.turns")
 
 
 class TurnRefused(Exception):
@@ -105,12 +111,15 @@ def _choose(model: str | None) -> Choice:
 
 def _begin(user: User, question: Question, choice: Choice, *, owner: str, now: datetime) -> Turn:
     conversation = _conversation(user, question, now)
+    # From here on this chat is ours: on MongoDB two transactions that only read the same rows
+    # would both find nothing running, and both begin.
+    conversation.lock()
     messages = list(conversation.messages.all())
     asked = next((each for each in messages if each.client_id == question.message_id), None)
     if asked is None:
         asked = _ask(conversation, messages, question, now)
         messages.append(asked)
-    elif asked.role != Role.USER or question.text not in (None, asked.content):
+    elif asked.role != MessageRole.USER or question.text not in (None, asked.content):
         raise TurnRefused("conflict", "There is another message with this id.")
     if (
         Generation.objects.running()
@@ -123,7 +132,7 @@ def _begin(user: User, question: Question, choice: Choice, *, owner: str, now: d
         user=user,
         request_id=question.request_id,
         parent_id=asked.client_id,
-        answer_id=f"answer-{new_id()}",
+        answer_id=f"{ANSWER_PREFIX}{new_id()}",
         provider=choice.provider,
         model=choice.model,
         owner=owner,
@@ -159,6 +168,8 @@ def _ask(
 ) -> Message:
     if question.text is None:
         raise TurnRefused("not_found", "This message is not there any more.")
+    if question.message_id.startswith(ANSWER_PREFIX):
+        raise TurnRefused("conflict", "Ids that begin with answer- are those of answers.")
     if question.parent_id is not None and all(
         each.client_id != question.parent_id for each in messages
     ):
@@ -167,7 +178,7 @@ def _ask(
         Message(
             client_id=question.message_id,
             parent_id=question.parent_id,
-            role=Role.USER,
+            role=MessageRole.USER,
             content=question.text,
             parts=[as_text_part(question.text)],
         ),
@@ -176,12 +187,23 @@ def _ask(
 
 
 def _as_prompt(path: list[Message]) -> tuple[PromptMessage, ...]:
-    """What the model reads. Answers that failed before their first word say nothing."""
-    return tuple(
-        PromptMessage("user" if message.role == Role.USER else "assistant", message.content)
-        for message in path
-        if message.content
-    )
+    """What the model reads: roles in turn, and no message without a word.
+
+    An answer that failed at once leaves two questions side by side; some servers refuse that, and
+    all refuse blank messages.
+    """
+    prompt: list[PromptMessage] = []
+    for message in path:
+        role: Literal["user", "assistant"] = (
+            "user" if message.role == MessageRole.USER else "assistant"
+        )
+        if not message.content.strip():
+            continue
+        if prompt and prompt[-1].role == role:
+            prompt[-1] = PromptMessage(role, f"{prompt[-1].text}\n\n{message.content}")
+        else:
+            prompt.append(PromptMessage(role, message.content))
+    return tuple(prompt)
 
 
 @dataclass(frozen=True)
@@ -202,9 +224,21 @@ def progress_of(generation: Generation) -> Progress:
 def save_progress(progress: Iterable[Progress], now: datetime) -> None:
     """Keep the text of running answers, and say that their process is alive."""
     for each in progress:
-        Generation.objects.filter(pk=each.generation_id).running().update(
-            seq=each.seq, text=each.text, reasoning=each.reasoning, heartbeat_at=now
-        )
+        with _one_of_many("saved on the way"):
+            Generation.objects.filter(pk=each.generation_id).running().update(
+                seq=each.seq, text=each.text, reasoning=each.reasoning, heartbeat_at=now
+            )
+
+
+@contextmanager
+def _one_of_many(what: str) -> Iterator[None]:
+    """One answer that the store will not take is no reason to neglect all others."""
+    try:
+        yield
+    except Exception as error:
+        if store_is_away(error):
+            raise
+        logger.exception("An answer could not be %s", what)
 
 
 _MESSAGE_STATUS = {
@@ -237,8 +271,11 @@ def finish(
     in_transaction(work)
 
 
-def interrupt_silent(now: datetime) -> int:
-    """End the generations whose process is gone, keeping what was saved. How many there were."""
+def interrupt_silent(now: datetime, *, ours: Collection[UUID] = ()) -> int:
+    """End the generations whose process is gone, keeping what was saved. How many there were.
+
+    `ours` run in this process: however long the store was away, they are not dead.
+    """
 
     def interrupt(key: UUID) -> bool:
         # Looked at again inside the transaction: it may have been heard of since.
@@ -249,8 +286,11 @@ def interrupt_silent(now: datetime) -> int:
         return True
 
     silent = Generation.objects.silent_since(now - SILENCE)
-    keys = list(silent.values_list("pk", flat=True))
-    return sum(in_transaction(partial(interrupt, key)) for key in keys)
+    interrupted = 0
+    for key in set(silent.values_list("pk", flat=True)).difference(ours):
+        with _one_of_many("interrupted"):
+            interrupted += in_transaction(partial(interrupt, key))
+    return interrupted
 
 
 def _end(
@@ -265,7 +305,7 @@ def _end(
 def _save_answer(generation: Generation, usage: Usage | None, now: datetime) -> None:
     conversation = generation.conversation
     answer = conversation.messages.filter(client_id=generation.answer_id).first() or Message(
-        client_id=generation.answer_id, parent_id=generation.parent_id, role=Role.ASSISTANT
+        client_id=generation.answer_id, parent_id=generation.parent_id, role=MessageRole.ASSISTANT
     )
     is_counted = answer.token_count is not None
     answer.content = generation.text

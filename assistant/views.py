@@ -33,7 +33,7 @@ def chat(request: HttpRequest, conversation_id: str | None = None) -> HttpRespon
         "conversations": listed,
         "models": catalog.choices(),
         "may_administer": may_administer(request.user),
-        "page": _page_data(conversation),
+        "page": {"userId": str(person(request).pk), **_page_data(conversation)},
     }
     return render(request, "assistant/chat.html", context)
 
@@ -48,15 +48,21 @@ def _page_data(conversation: Conversation | None) -> dict[str, Any]:
     }
     if conversation is None:
         return data
-    messages = list(conversation.messages.in_order())
+    # In this order: an answer that ends between the two is then among the messages.
     running = Generation.objects.running().filter(conversation=conversation).last()
+    messages = list(conversation.messages.in_order())
     # The branch that was written to last.
     leaf_id = running.parent_id if running else messages[-1].client_id if messages else None
     return {
         **data,
         "conversationId": conversation.client_id,
         "messages": [_message_data(message) for message in branch(messages, leaf_id)],
-        "running": running and {"generationId": str(running.pk), "answerId": running.answer_id},
+        "running": running
+        and {
+            "generationId": str(running.pk),
+            "answerId": running.answer_id,
+            "parentId": running.parent_id,
+        },
     }
 
 

@@ -79,6 +79,7 @@ class ResilientRedisCache(BaseCache):
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
         self._redis = RedisCache(location, {**params, "OPTIONS": CLIENT_OPTIONS})
+        # `params` has the number of entries that the cache in the process may hold.
         self._local = LocMemCache(f"while-redis-is-away:{location}", params)
         self._breaker = self._breakers.setdefault(location, Breaker())
 

@@ -46,6 +46,38 @@ def origins_are_complete(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
+def https_has_a_proxy(**_kwargs: Any) -> list[CheckMessage]:
+    if not settings.HTTPS or settings.PROXY_COUNT:
+        return []
+    return [
+        Warning(
+            "HTTPS is set, but PROXY_COUNT is not: behind a proxy every page redirects to itself.",
+            hint="Set PROXY_COUNT=1 if one proxy ends the TLS.",
+            id="chatcore.W002",
+        )
+    ]
+
+
+@register
+def redis_url_can_be_read(**_kwargs: Any) -> list[CheckMessage]:
+    if not settings.REDIS_URL:
+        return []
+    from redis import ConnectionPool
+
+    try:
+        ConnectionPool.from_url(settings.REDIS_URL).make_connection()
+    except (TypeError, ValueError):
+        return [
+            Error(
+                "REDIS_URL has an option or a number that cannot be used.",
+                hint="Write it like redis://:password@host:6379/0.",
+                id="chatcore.E006",
+            )
+        ]
+    return []
+
+
+@register
 def models_of_a_compatible_server_are_named(**_kwargs: Any) -> list[CheckMessage]:
     if not settings.OPENAI_BASE_URL or settings.ENV.is_set("OPENAI_MODELS"):
         return []

@@ -1,10 +1,19 @@
 """What SQLite and MongoDB do differently, behind one name each."""
 
+import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from django.db import DatabaseError, connection, models, transaction
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    models,
+    transaction,
+)
 
 if TYPE_CHECKING:
     from pymongo.operations import IndexModel
@@ -42,7 +51,25 @@ def in_transaction(work: Callable[[], Result], *, attempts: int = 8) -> Result:
         except DatabaseError as error:
             if attempt == attempts or not _is_write_conflict(error):
                 raise
+        # At random, so that the same two do not meet again.
+        time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
     raise AssertionError("unreachable")
+
+
+def store_is_away(error: Exception) -> bool:
+    """Whether the store cannot be reached or is busy, so that the same may work later."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return True
+    return isinstance(error, DatabaseError) and _mongodb_is_away(error.__cause__)
+
+
+def _mongodb_is_away(cause: BaseException | None) -> bool:
+    # The driver is not imported where there is no MongoDB.
+    if cause is None or not type(cause).__module__.startswith("pymongo"):
+        return False
+    from pymongo.errors import ConnectionFailure, ExecutionTimeout
+
+    return isinstance(cause, ConnectionFailure | ExecutionTimeout)
 
 
 def _is_write_conflict(error: DatabaseError) -> bool:
@@ -50,14 +77,12 @@ def _is_write_conflict(error: DatabaseError) -> bool:
 
     A server that is away is "transient" as well, but waiting for it is not for a transaction to do.
     """
-    cause = error.__cause__
-    has_error_label = getattr(cause, "has_error_label", None)
-    if has_error_label is None:
-        return False
-    from pymongo.errors import ConnectionFailure
-
-    is_away = isinstance(cause, ConnectionFailure)
-    return bool(has_error_label("TransientTransactionError")) and not is_away
+    has_error_label = getattr(error.__cause__, "has_error_label", None)
+    return (
+        has_error_label is not None
+        and bool(has_error_label("TransientTransactionError"))
+        and not _mongodb_is_away(error.__cause__)
+    )
 
 
 def column_of(model: type[models.Model], field: str) -> str:
@@ -66,7 +91,11 @@ def column_of(model: type[models.Model], field: str) -> str:
 
 
 class SparseIndex(models.Index):
-    """An index without the rows that have no value: sparse on MongoDB, partial on SQLite."""
+    """Sparse on MongoDB, and partial, without the nulls, on SQLite.
+
+    MongoDB leaves out only documents that lack the field; Django always writes it, so there the
+    index holds the nulls as well.
+    """
 
     def __init__(self, *, field: str, name: str) -> None:
         self.field = field

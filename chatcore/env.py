@@ -6,13 +6,13 @@ where `chatcore.checks` reports it with a hint before anything starts.
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
@@ -56,7 +56,7 @@ class Env:
         if value or not path:
             return value
         try:
-            return Path(path).read_text(encoding="utf-8").strip()
+            content = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             self.problem(
@@ -65,6 +65,13 @@ class Env:
                 "Give the path of a text file that this user may read, or remove the setting.",
             )
             return ""
+        if not content:
+            self.problem(
+                f"{name}_FILE",
+                f"{name}_FILE={path} is empty.",
+                "Write the secret into it, or remove the setting.",
+            )
+        return content
 
     def boolean(self, name: str, *, default: bool) -> bool:
         raw = self._read(name).lower()
@@ -131,20 +138,26 @@ def _is_url(raw: str, schemes: tuple[str, ...]) -> bool:
 def load(base_dir: Path) -> Env:
     """The process environment over the file that ENV_FILE names (`.env` beside manage.py)."""
     path = Path(os.environ.get("ENV_FILE", base_dir / ".env"))
-    from_file: Mapping[str, str | None] = {}
-    unreadable = False
-    with suppress(FileNotFoundError, IsADirectoryError):
-        try:
-            text = path.read_text(encoding="utf-8")
-            from_file = dotenv_values(stream=StringIO(text))
-        except (PermissionError, UnicodeDecodeError):
-            unreadable = True
-    env = Env({**{name: value or "" for name, value in from_file.items()}, **os.environ})
+    env = Env({})
     env.names.append("ENV_FILE")
-    if unreadable:
-        env.problem(
-            "ENV_FILE", f"{path} cannot be read.", "Let this user read it, and save it as UTF-8."
-        )
-    elif env.is_set("ENV_FILE") and not path.is_file():
+    env.values = {**_read_file(path, env), **os.environ}
+    if env.is_set("ENV_FILE") and not path.is_file():
         env.problem("ENV_FILE", f"ENV_FILE={path} is not a file.", "Give the path of a .env file.")
     return env
+
+
+def _read_file(path: Path, env: Env) -> dict[str, str]:
+    """The settings in the file; none if there is no file. Mistakes go to `env`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
+    except (PermissionError, UnicodeDecodeError):
+        hint = "Let this user read it, and save it as UTF-8."
+        env.problem("ENV_FILE", f"{path} cannot be read.", hint)
+        return {}
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            line = binding.original.line
+            env.problem("ENV_FILE", f"Line {line} of {path} is no setting.", "Write NAME=value.")
+    return {name: value or "" for name, value in dotenv_values(stream=StringIO(text)).items()}

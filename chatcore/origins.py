@@ -29,4 +29,11 @@ def is_ours(origin: str, host: str) -> bool:
         return True
     domain, _port = split_domain_port(host)
     # The host is checked as for a request: a foreign name that points here is no name of ours.
-    return validate_host(domain, settings.ALLOWED_HOSTS) and urlsplit(origin).netloc == host
+    return validate_host(domain, settings.ALLOWED_HOSTS) and _host_of(origin) == host
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

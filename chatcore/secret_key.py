@@ -23,11 +23,23 @@ def read_or_make(data_dir: Path) -> str:
             file.write(secrets.token_urlsafe(64))
             file.flush()
             os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
+        _publish(draft, path)
     finally:
         draft.unlink(missing_ok=True)
     return _read(path)
+
+
+def _publish(draft: Path, path: Path) -> None:
+    """Give the draft its name, unless another process was quicker."""
+    with suppress(FileExistsError):
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            raise
+        except OSError:
+            # A file system without hard links.
+            if not path.exists():
+                draft.rename(path)
 
 
 def _read(path: Path) -> str:

@@ -66,11 +66,16 @@ if MONGODB_URI:
             "HOST": MONGODB_URI,
             "NAME": urlsplit(MONGODB_URI).path.lstrip("/") or "chatcore",
             # A server that is away is to be told of in seconds, not in the driver's 30.
-            "OPTIONS": {"serverSelectionTimeoutMS": 2000, "tz_aware": False},
+            "OPTIONS": {
+                "serverSelectionTimeoutMS": 2000,
+                "connectTimeoutMS": 2000,
+                # Longer than any query of ours; one that hangs must not hold its thread for ever.
+                "socketTimeoutMS": 20_000,
+            },
         }
     }
     DATABASE_ROUTERS = ["django_mongodb_backend.routers.MongoRouter"]
-    DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
+    DEFAULT_AUTO_FIELD = CONTRIB_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
     # Django's own apps with keys that MongoDB can make.
     MIGRATION_MODULES = {
         app: f"chatcore.mongo_migrations.{app}" for app in ("admin", "auth", "contenttypes")
@@ -89,6 +94,8 @@ else:
         }
     }
     DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+    # What the migrations of Django's own apps say.
+    CONTRIB_AUTO_FIELD = "django.db.models.AutoField"
 
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
@@ -97,6 +104,8 @@ CACHES: dict[str, dict[str, Any]] = {
         else "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": REDIS_URL or "chatcore",
         "KEY_PREFIX": "chatcore",
+        # Django's 300 would let invented addresses push out the count of an account under attack.
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
     }
 }
 
@@ -124,7 +133,7 @@ except (OSError, UnicodeDecodeError) as error:
 INSTALLED_APPS = [
     "daphne",
     *(["django_mongodb_backend"] if MONGODB_URI else []),
-    "chatcore.apps.AdminConfig",
+    "accounts.apps.AdminConfig",
     "chatcore.apps.AuthConfig",
     "chatcore.apps.ContentTypesConfig",
     "django.contrib.sessions",
@@ -133,7 +142,7 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "chatcore.apps.ChatcoreConfig",
-    "accounts",
+    "accounts.apps.AccountsConfig",
     "conversations",
     "assistant",
 ]
@@ -222,5 +231,9 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"django": {"handlers": [], "level": "WARNING", "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "level": "WARNING", "propagate": True},
+        # A page that is not there, or not for this person, is nothing to report.
+        "django.request": {"level": "ERROR"},
+    },
 }

@@ -1,7 +1,11 @@
 from django.contrib import admin
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 urlpatterns = [
+    # Asked for by browsers where a page, such as one of the admin's, names no icon.
+    path("favicon.ico", RedirectView.as_view(url=staticfiles_storage.url("img/icon.svg"))),
     path("", include("accounts.urls")),
     path("", include("assistant.urls")),
     path("admin/", admin.site.urls),

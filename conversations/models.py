@@ -42,7 +42,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.filter(deleted_at=None)
 
     def newest_first(self) -> "ConversationQuerySet":
-        return self.order_by("-updated_at", "-pk")
+        return self.order_by("-updated_at")
 
 
 class Conversation(models.Model):
@@ -76,7 +76,8 @@ class Conversation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title or self.client_id
+        # Django's admin lists what is deleted along with a person: not in words they wrote.
+        return self.client_id
 
     def soft_delete(self, now: datetime) -> None:
         """Into the trash; a second time changes nothing."""
@@ -91,6 +92,10 @@ class Conversation(models.Model):
             deleted_at=None, version=F("version") + 1
         )
         self.refresh_from_db(fields=["deleted_at", "version"])
+
+    def lock(self) -> None:
+        """Keep other writers out of this chat until the transaction ends."""
+        type(self).objects.filter(pk=self.pk).update(version=F("version") + 1)
 
     def append(self, message: "Message", now: datetime) -> "Message":
         """Save a message as the newest of this conversation. Call it inside a transaction.
@@ -109,7 +114,7 @@ class Conversation(models.Model):
         return message
 
 
-class Role(models.TextChoices):
+class MessageRole(models.TextChoices):
     USER = "user"
     ASSISTANT = "assistant"
 
@@ -142,7 +147,7 @@ class Message(models.Model):
     client_id = models.CharField(max_length=64, validators=[client_id_validator], db_column="id")
     parent_id = models.CharField(max_length=64, null=True, blank=True, db_column="parentId")
     seq = models.PositiveIntegerField()
-    role = models.CharField(max_length=16, choices=Role)
+    role = models.CharField(max_length=16, choices=MessageRole)
     content = models.TextField(blank=True)
     parts = models.JSONField(default=list, blank=True)
     model = models.CharField(max_length=200, blank=True)

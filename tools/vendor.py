@@ -3,7 +3,7 @@
 
 Versions are pinned below. Files come from the published packages unmodified, but for the lines that
 name source maps: those are not shipped, and hashing static files fails on a name without a file.
-The lock file says what each file is; tests/test_vendor.py holds the files to it.
+The lock file says what each file is; tests/chatcore/test_vendor.py holds the files to it.
 """
 
 import hashlib

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from assistant.events import Event, Finished, ReasoningDelta, TextDelta, ToolCall, Usage
+from assistant.events import Event, Finished, ReasoningDelta, TextDelta, ToolCall, Usage, tokens
 from assistant.providers.base import Prompt
 from assistant.providers.errors import ContextTooLong, NetworkError, Refused
 from assistant.providers.wire import (
@@ -26,16 +26,8 @@ if TYPE_CHECKING:
 MAX_TOKENS = 32_000
 
 
-class _Usage(Struct):
-    input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    output_tokens: int | None = None
-    output_tokens_details: dict[str, Any] | None = None
-
-
 class _Message(Struct):
-    usage: _Usage | None = None
+    usage: Any = None
 
 
 class _Block(Struct):
@@ -58,7 +50,7 @@ class _StreamEvent(Struct):
     message: _Message | None = None
     content_block: _Block | None = None
     delta: _Delta | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -168,17 +160,22 @@ class _StreamReader:
                 self._arguments[index].append(delta.partial_json)
         return []
 
-    def _count(self, usage: _Usage | None) -> list[Event]:
+    def _count(self, usage: Any) -> list[Event]:
         """Anthropic's input excludes what the cache read and wrote, as ours does; all grow."""
-        if usage is None:
+        if not isinstance(usage, dict):
             return []
-        before, details = self._usage, usage.output_tokens_details or {}
+        before, details = self._usage, usage.get("output_tokens_details")
+
+        def later(name: str, earlier: int) -> int:
+            return tokens(usage[name]) if usage.get(name) is not None else earlier
+
+        thinking = details.get("thinking_tokens") if isinstance(details, dict) else None
         self._usage = Usage(
-            input_tokens=_later(usage.input_tokens, before.input_tokens),
-            cache_read_tokens=_later(usage.cache_read_input_tokens, before.cache_read_tokens),
-            cache_write_tokens=_later(usage.cache_creation_input_tokens, before.cache_write_tokens),
-            output_tokens=_later(usage.output_tokens, before.output_tokens),
-            reasoning_tokens=_later(details.get("thinking_tokens"), before.reasoning_tokens),
+            input_tokens=later("input_tokens", before.input_tokens),
+            cache_read_tokens=later("cache_read_input_tokens", before.cache_read_tokens),
+            cache_write_tokens=later("cache_creation_input_tokens", before.cache_write_tokens),
+            output_tokens=later("output_tokens", before.output_tokens),
+            reasoning_tokens=before.reasoning_tokens if thinking is None else tokens(thinking),
         )
         return [self._usage]
 
@@ -196,7 +193,3 @@ class _StreamReader:
             case "tool_use":
                 return Finished("tool_calls")
         return Finished("stop")
-
-
-def _later(value: int | None, before: int) -> int:
-    return before if value is None else value

@@ -8,8 +8,10 @@ ProviderError
 ├── ContextTooLong    the conversation does not fit into the model
 ├── Refused           the provider or model declined to answer
 ├── UnknownModel      no such model there
+├── WrongAddress      something else answers at the provider's address
 ├── BadRequest        the provider did not understand us
 ├── ProviderFault     a fault on the provider's side, or an answer that makes no sense
+├── AnswerTooLong     more than we keep of one answer
 ├── NetworkError      no connection, or it broke
 └── ProviderTimeout   silence for too long
 """
@@ -20,6 +22,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import ClassVar
+
+LONGEST_WAIT = 24 * 60 * 60
 
 
 class ProviderError(Exception):
@@ -81,6 +85,14 @@ class UnknownModel(ProviderError):
     sentence = "{provider} does not know this model. Choose another one."
 
 
+class WrongAddress(ProviderError):
+    code, retryable = "wrong_address", False
+    sentence = (
+        "There is no chat API at the address set for {provider}. An administrator has to check it;"
+        " for most servers it ends in /v1."
+    )
+
+
 class BadRequest(ProviderError):
     code, retryable = "bad_request", False
     sentence = "{provider} did not accept the request. The server's log says why."
@@ -89,6 +101,11 @@ class BadRequest(ProviderError):
 class ProviderFault(ProviderError):
     code, retryable = "provider_fault", True
     sentence = "{provider} had a fault. Try again."
+
+
+class AnswerTooLong(ProviderError):
+    code, retryable = "too_long", False
+    sentence = "This answer grew too long and was ended here."
 
 
 class NetworkError(ProviderError):
@@ -161,6 +178,9 @@ def classify(provider: str, refusal: Refusal) -> ProviderError:
         if pattern.search(words):
             error_type = candidate
             break
+    # A provider that misses a model says so in words; a web server knows no such page.
+    if refusal.status in (404, 405) and not words.strip():
+        error_type = WrongAddress
     if error_type is None and refusal.status is not None:
         error_type = _BY_STATUS.get(refusal.status)
     if error_type is None and refusal.status in (None, 200):
@@ -170,16 +190,25 @@ def classify(provider: str, refusal: Refusal) -> ProviderError:
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds to wait by `retry-after-ms` or `Retry-After` (seconds or a date), None if unsaid."""
+    """Seconds to wait by `retry-after-ms` or `Retry-After` (seconds or a date).
+
+    None if it is not said, makes no sense, or is longer than a day.
+    """
     try:
-        if milliseconds := headers.get("retry-after-ms"):
-            return max(0.0, float(milliseconds) / 1000)
-        value = headers.get("retry-after")
-        if not value:
-            return None
-        try:
-            return max(0.0, float(value))
-        except ValueError:
-            return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (ValueError, TypeError):
+        seconds = _wait(headers, now)
+    except (ValueError, TypeError, OverflowError):
         return None
+    # Not a number and infinity compare as false.
+    return max(0.0, seconds) if seconds is not None and seconds <= LONGEST_WAIT else None
+
+
+def _wait(headers: Mapping[str, str], now: datetime) -> float | None:
+    if milliseconds := headers.get("retry-after-ms"):
+        return float(milliseconds) / 1000
+    value = headers.get("retry-after")
+    if not value:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return (parsedate_to_datetime(value) - now).total_seconds()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from msgspec import Struct
 
-from assistant.events import Event, Finished, ReasoningDelta, TextDelta, ToolCall, Usage
+from assistant.events import Event, Finished, ReasoningDelta, TextDelta, ToolCall, Usage, tokens
 from assistant.providers.base import Prompt
 from assistant.providers.errors import NetworkError, Refused
 from assistant.providers.wire import (
@@ -33,7 +33,7 @@ class _Function(Struct):
 
 
 class _ToolDelta(Struct):
-    index: int = 0
+    index: int | None = None
     id: str | None = None
     function: _Function | None = None
 
@@ -52,24 +52,10 @@ class _Choice(Struct):
     finish_reason: str | None = None
 
 
-class _PromptDetails(Struct):
-    cached_tokens: int | None = None
-
-
-class _CompletionDetails(Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-
-
 class _Chunk(Struct):
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    # Not decoded into a type: see events.tokens.
+    usage: Any = None
     error: Any = None
 
 
@@ -155,7 +141,7 @@ class _StreamReader:
                 self._read_delta(choice.delta, events)
             self._finish_reason = choice.finish_reason or self._finish_reason
         # Comes in a chunk of its own, after the finish reason; some servers never send it.
-        if chunk.usage is not None:
+        if isinstance(chunk.usage, dict):
             events.append(_usage(chunk.usage))
         return events
 
@@ -165,8 +151,9 @@ class _StreamReader:
         if text := delta.content or delta.refusal:
             events.append(TextDelta(text))
         for piece in delta.tool_calls or ():
-            call = self._tools.setdefault(piece.index, _Function("", ""))
-            self._tool_ids.setdefault(piece.index, piece.id or "")
+            index = piece.index or 0
+            call = self._tools.setdefault(index, _Function("", ""))
+            self._tool_ids.setdefault(index, piece.id or "")
             if piece.function is not None:
                 call.name = call.name or piece.function.name
                 call.arguments = (call.arguments or "") + (piece.function.arguments or "")
@@ -191,13 +178,17 @@ def _reason(finish_reason: str, *, has_tool_calls: bool) -> Literal["stop", "len
     return "length" if finish_reason == "length" else "stop"
 
 
-def _usage(usage: _Usage) -> Usage:
+def _usage(usage: dict[str, Any]) -> Usage:
     """OpenAI counts cached tokens as part of the input; here they are apart."""
-    cached = (usage.prompt_tokens_details and usage.prompt_tokens_details.cached_tokens) or 0
-    details = usage.completion_tokens_details
+    cached = tokens(_detail(usage, "prompt_tokens_details", "cached_tokens"))
     return Usage(
-        input_tokens=max(0, usage.prompt_tokens - cached),
+        input_tokens=max(0, tokens(usage.get("prompt_tokens")) - cached),
         cache_read_tokens=cached,
-        output_tokens=usage.completion_tokens,
-        reasoning_tokens=(details and details.reasoning_tokens) or 0,
+        output_tokens=tokens(usage.get("completion_tokens")),
+        reasoning_tokens=tokens(_detail(usage, "completion_tokens_details", "reasoning_tokens")),
     )
+
+
+def _detail(usage: dict[str, Any], group: str, name: str) -> object:
+    details = usage.get(group)
+    return details.get(name) if isinstance(details, dict) else None

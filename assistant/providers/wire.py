@@ -76,8 +76,11 @@ async def event_data(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def read_to_end(stream: AsyncIterator[bytes]) -> None:
-    """Read what follows the last event, so that the connection is kept for the next answer."""
-    with suppress(TimeoutError):
+    """Read what follows the last event, so that the connection is kept for the next answer.
+
+    The answer is complete: whatever goes wrong now costs a connection and nothing else.
+    """
+    with suppress(Exception):
         async with asyncio.timeout(LAST_BYTES_SECONDS):
             async for _ in stream:
                 pass

@@ -6,11 +6,14 @@ from typing import Any
 from django.db import DatabaseError
 from django.db.models import Field, Index, Model
 from django_mongodb_backend.base import DatabaseWrapper as BaseDatabaseWrapper
+from django_mongodb_backend.query import wrap_database_errors
 from django_mongodb_backend.schema import DatabaseSchemaEditor as BaseSchemaEditor
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import PyMongoError
 
 from chatcore.db import column_of
+
+COMMIT_ATTEMPTS = 3
 
 
 class DatabaseSchemaEditor(BaseSchemaEditor):
@@ -22,6 +25,7 @@ class DatabaseSchemaEditor(BaseSchemaEditor):
     can be null, the restriction is not needed.
     """
 
+    @wrap_database_errors  # type: ignore[untyped-decorator]
     def add_index(
         self,
         model: type[Model],
@@ -65,10 +69,15 @@ class DatabaseWrapper(BaseDatabaseWrapper):
         The driver's own error would pass by the code that ends the session, and this thread would
         write outside of any transaction from then on, without a word.
         """
-        try:
-            super().commit_mongo()
-        except PyMongoError as error:
-            raise DatabaseError(str(error)) from error
+        for attempt in range(1, COMMIT_ATTEMPTS + 1):
+            try:
+                super().commit_mongo()
+                return
+            except PyMongoError as error:
+                # Whether it took place is not known; to ask again is safe, to run again is not.
+                is_unknown = error.has_error_label("UnknownTransactionCommitResult")
+                if not is_unknown or attempt == COMMIT_ATTEMPTS:
+                    raise DatabaseError(str(error)) from error
 
     def rollback_mongo(self) -> None:
         """As the backend's, and the session is ended whatever the server says, or does not say."""

@@ -4,7 +4,7 @@ import { createComposer } from "./composer.js";
 import { newId } from "./ids.js";
 import { setUpSidebar } from "./sidebar.js";
 import { openSocket } from "./socket.js";
-import { loadPending, savePending } from "./storage.js";
+import { loadPending, saveDraft, savePending, setOwner } from "./storage.js";
 import { createThread } from "./thread.js";
 
 // An answer that another process makes is looked at again after this long.
@@ -17,13 +17,14 @@ const form = document.getElementById("composer");
 const banner = document.getElementById("banner");
 const greeting = document.getElementById("greeting");
 const announcer = document.getElementById("announcer");
+setOwner(page.userId);
 const sidebar = setUpSidebar();
 
 let conversationId = page.conversationId;
 let messages = []; // the branch that is shown, first to last
-let pending = null; // {frame, question?, retried?, isStopped?}: asked, not yet known to be saved
+let pending = null; // {frame, question?, retried?, isSent, isStopped?}: not yet known to be saved
 let unsure = null; // the frame of a question that may have been saved although it was given back
-let running = null; // {generationId, seq, answer}: the answer that is being made
+let running = null; // {generationId, seq, answer, isStopped?}: the answer that is being made
 let waitingTimer = null;
 
 const thread = createThread({
@@ -42,33 +43,30 @@ function update() {
   composer.answering(pending !== null || running !== null);
 }
 
-function ask(request) {
-  pending = request;
-  update();
-  // If the socket is away now, the frame goes out when it is back.
-  pending.isSent = socket.send(request.frame);
-}
-
 function send(text, model) {
-  const isNew = conversationId === null;
   // The very same question once more is the same request: if it was saved, it is not asked twice.
   const again = unsure?.text === text ? unsure : null;
   unsure = null;
-  conversationId ??= again?.conversationId ?? newId();
-  const question = thread.addUser({ id: again?.messageId ?? newId(), text, isPending: true });
-  const parentId = messages.at(-1)?.id ?? null;
-  messages.push(question);
-  const frame = {
+  ask({
     type: "send",
     requestId: again?.requestId ?? newId(),
-    conversationId,
-    messageId: question.id,
-    parentId,
+    conversationId: conversationId ?? again?.conversationId ?? newId(),
+    messageId: again?.messageId ?? newId(),
+    parentId: messages.at(-1)?.id ?? null,
     text,
     model,
-  };
-  savePending(page.conversationId, { conversationId, messageId: question.id, text });
-  ask({ frame, question, isNew });
+  });
+}
+
+/** Ask a question, now or, if the socket is away, when it is back. */
+function ask(frame) {
+  const question = thread.addUser({ id: frame.messageId, text: frame.text, isPending: true });
+  messages.push(question);
+  conversationId = frame.conversationId;
+  // Until it is known to be saved, a reload asks it again.
+  savePending(frame);
+  pending = { frame, question, isSent: socket.send(frame) };
+  update();
 }
 
 /** Another answer to the question that `answer` failed to answer. */
@@ -83,11 +81,14 @@ function retry(answer) {
   };
   answer.hide(true);
   messages = messages.filter((message) => message !== answer);
-  ask({ frame, retried: answer });
+  pending = { frame, retried: answer, isSent: socket.send(frame) };
+  update();
 }
 
 function stop() {
   if (running) {
+    // Remembered, should the socket be away at this moment.
+    running.isStopped = true;
     socket.send({ type: "stop", generationId: running.generationId });
   } else if (pending && !pending.isSent) {
     withdraw();
@@ -98,15 +99,15 @@ function stop() {
 
 /** Undo a question that is not saved: its text goes back into the composer. */
 function withdraw() {
-  const { frame, question, retried, isNew } = pending;
+  const { frame, question, retried } = pending;
   pending = null;
   if (question) {
     question.remove();
     messages = messages.filter((message) => message !== question);
     unsure = frame;
+    savePending(null);
     composer.restore(frame.text);
-    savePending(page.conversationId, null);
-    if (isNew) conversationId = null;
+    conversationId = page.conversationId;
   }
   if (retried) {
     retried.hide(false);
@@ -119,18 +120,15 @@ function onStarted(frame) {
   if (pending?.frame.requestId !== frame.requestId) return;
   const { question, retried, isStopped } = pending;
   pending = null;
+  savePending(null);
   retried?.remove();
-  if (question) {
-    question.settle();
-    // Safe in the store now; until here a reload would have brought it back.
-    savePending(page.conversationId, null);
-  }
+  question?.settle();
+  page.conversationId = conversationId;
   if (location.pathname === "/") history.replaceState(null, "", `/c/${conversationId}`);
   composer.rename(conversationId);
   document.title = `${frame.title} – Chatcore`;
   document.getElementById("chat-title").textContent = frame.title;
   sidebar.raise(conversationId, frame.title);
-  page.conversationId = conversationId;
   begin(frame.generationId, frame.answerId, frame.messageId);
   if (isStopped) stop();
 }
@@ -152,8 +150,8 @@ function end(status, error) {
 }
 
 function onSnapshot(frame) {
-  if (running === null) begin(frame.generationId, frame.answerId, frame.parentId);
-  if (running.generationId !== frame.generationId) return;
+  // A stop that came too late is answered with what is shown already.
+  if (running?.generationId !== frame.generationId) return;
   running.seq = frame.seq;
   running.answer.replace(frame.text, frame.reasoning);
   if (frame.status !== "running") {
@@ -170,23 +168,8 @@ function onSnapshot(frame) {
 }
 
 function onError(frame) {
-  if (pending === null || (frame.requestId && frame.requestId !== pending.frame.requestId)) {
-    composer.notice(frame.message);
-    return;
-  }
-  withdraw();
+  if (pending && (!frame.requestId || frame.requestId === pending.frame.requestId)) withdraw();
   composer.notice(frame.message);
-}
-
-/** A question that was asked before a reload, and that the store does not have. */
-function restorePending() {
-  const asked = loadPending(page.conversationId);
-  if (asked === null) return;
-  savePending(page.conversationId, null);
-  const isSaved =
-    messages.some(({ id }) => id === asked.messageId) ||
-    (page.conversationId === null && sidebar.has(asked.conversationId));
-  if (!isSaved) composer.restore(asked.text);
 }
 
 const handlers = {
@@ -208,11 +191,7 @@ function onState(state) {
   clearTimeout(waitingTimer);
   if (state === "ready") {
     banner.hidden = true;
-    // Asked twice it is answered once: the request has an id.
-    if (pending) pending.isSent = socket.send(pending.frame);
-    if (running) {
-      socket.send({ type: "attach", generationId: running.generationId, after: running.seq });
-    }
+    goOn();
   } else if (state === "logged-out") {
     const link = document.createElement("a");
     link.href = `${form.dataset.loginUrl}?next=${encodeURIComponent(location.pathname)}`;
@@ -228,6 +207,32 @@ function onState(state) {
   }
 }
 
+/** Say again what may not have arrived. Asked twice it is answered once: a request has an id. */
+function goOn() {
+  if (pending) pending.isSent = socket.send(pending.frame);
+  if (running) {
+    const { generationId, seq } = running;
+    socket.send({ type: "attach", generationId, after: seq });
+    if (running.isStopped) socket.send({ type: "stop", generationId });
+  }
+}
+
+/** A question that this tab asked before it was reloaded, and that is not known to be saved. */
+function restorePending() {
+  const frame = loadPending();
+  if (frame === null || messages.some(({ id }) => id === frame.messageId)) {
+    savePending(null);
+  } else if (page.conversationId === null && sidebar.has(frame.conversationId)) {
+    location.replace(`/c/${frame.conversationId}`);
+  } else if (page.conversationId === null || page.conversationId === frame.conversationId) {
+    ask(frame);
+  } else {
+    // Another chat was opened meanwhile; the question waits in its own.
+    saveDraft(frame.conversationId, frame.text);
+    savePending(null);
+  }
+}
+
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 const socket = openSocket(`${scheme}//${location.host}/ws/assistant`, {
   onState,
@@ -236,7 +241,7 @@ const socket = openSocket(`${scheme}//${location.host}/ws/assistant`, {
 
 for (const message of page.messages) messages.push(thread.addStored(message));
 // It is attached to when the socket is ready.
-if (page.running) begin(page.running.generationId, page.running.answerId, messages.at(-1).id);
+if (page.running) begin(page.running.generationId, page.running.answerId, page.running.parentId);
 composer.open(conversationId);
 restorePending();
 update();

@@ -20,7 +20,16 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
     noticeLine.hidden = !message;
   }
 
+  // Where the style sheet alone cannot let the field grow with its text.
+  const grow = CSS.supports("field-sizing", "content")
+    ? () => {}
+    : () => {
+        text.style.height = "auto";
+        text.style.height = `${text.scrollHeight}px`;
+      };
+
   function update() {
+    grow();
     sendButton.disabled = !text.value.trim();
     sendButton.hidden = isAnswering;
     stopButton.hidden = !isAnswering;
@@ -44,12 +53,19 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
     // Before the draft goes, the question is remembered as one that was asked.
     onSend(content, model.value);
     changed();
+    text.focus();
   }
 
   text.addEventListener("input", changed);
+  // On a touch keyboard Enter is the only way to a new line, and a focus brings it up unasked.
+  const isTouch = matchMedia("(pointer: coarse)").matches;
+  if (!isTouch) text.focus();
+
   text.addEventListener("keydown", (event) => {
+    if (isTouch) return;
     // While an input method composes a character, Enter belongs to it.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    // (Safari says so by the key code alone.)
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     submit();
   });
@@ -57,14 +73,16 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
     event.preventDefault();
     submit();
   });
-  stopButton.addEventListener("click", onStop);
+  stopButton.addEventListener("click", () => {
+    onStop();
+    text.focus();
+  });
 
   return {
     get model() {
       return model.value;
     },
     notice,
-    focus: () => text.focus(),
     /** Begin with what was typed in this chat before and not sent. */
     open(id) {
       conversationId = id;

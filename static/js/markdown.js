@@ -50,9 +50,33 @@ DOMPurify.addHook("afterSanitizeAttributes", (node) => {
   if (node.hasAttribute("href")) node.setAttribute("title", node.getAttribute("href"));
 });
 
+const BLOCKS = "p, h1, h2, h3, h4, h5, h6, ul, ol, blockquote, table";
+
+// Past these, reading would take too long to be done with each piece, or at all.
+const LONGEST_OPEN_BLOCK = 20_000;
+const LONGEST_TEXT = 400_000;
+
+/** The text as it is. */
+function renderPlain(text) {
+  const element = document.createElement("div");
+  element.className = "plain";
+  element.dir = "auto";
+  element.textContent = text;
+  return element;
+}
+
 function render(markdown) {
   const fragment = document.createElement("template");
-  fragment.innerHTML = DOMPurify.sanitize(marked.parse(markdown), POLICY);
+  if (markdown.length > LONGEST_TEXT) {
+    fragment.content.append(renderPlain(markdown));
+    return fragment.content;
+  }
+  try {
+    fragment.innerHTML = DOMPurify.sanitize(marked.parse(markdown), POLICY);
+  } catch {
+    // Some texts, such as thousands of nested quotes, are too deep for the reader.
+    fragment.content.append(renderPlain(markdown));
+  }
   for (const table of fragment.content.querySelectorAll("table")) {
     const frame = document.createElement("div");
     frame.className = "table";
@@ -61,6 +85,8 @@ function render(markdown) {
     frame.append(table);
   }
   for (const code of fragment.content.querySelectorAll("pre")) code.tabIndex = 0;
+  // Each block runs as its own language does.
+  for (const block of fragment.content.querySelectorAll(BLOCKS)) block.dir = "auto";
   return fragment.content;
 }
 
@@ -73,6 +99,7 @@ export function showMarkdown(element, text) {
 export function createMarkdownWriter(element) {
   const blocks = createBlocks((text) => Lexer.lex(text, { gfm: true }));
   let openNodes = [];
+  let plain = null; // of a block without end, until the answer is complete
 
   const add = (markdown) => {
     const nodes = [...render(markdown).childNodes];
@@ -82,10 +109,19 @@ export function createMarkdownWriter(element) {
 
   return {
     append(text) {
+      if (plain) {
+        plain.append(text);
+        return;
+      }
       const { settled, open } = blocks.append(text);
       for (const node of openNodes) node.remove();
       for (const block of settled) add(block);
-      openNodes = add(open);
+      if (open.length > LONGEST_OPEN_BLOCK) {
+        plain = renderPlain(open);
+        element.append(plain);
+      } else {
+        openNodes = add(open);
+      }
     },
   };
 }

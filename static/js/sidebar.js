@@ -4,11 +4,14 @@ export function setUpSidebar() {
   const opener = document.querySelector("[data-action=open-sidebar]");
   const closer = document.querySelector(".sidebar [data-action=close-sidebar]");
   const list = document.getElementById("chat-list");
+  const main = document.querySelector("main");
+  const account = document.querySelector(".account");
 
   function toggle(isOpen) {
     if (document.body.classList.contains("sidebar-is-open") === isOpen) return;
     document.body.classList.toggle("sidebar-is-open", isOpen);
     opener.setAttribute("aria-expanded", String(isOpen));
+    main.inert = isOpen;
     (isOpen ? closer : opener).focus();
   }
 
@@ -17,7 +20,16 @@ export function setUpSidebar() {
     element.addEventListener("click", () => toggle(false));
   }
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") toggle(false);
+    if (event.key !== "Escape") return;
+    toggle(false);
+    if (!account.open) return;
+    account.open = false;
+    account.querySelector("summary").focus();
+  });
+
+  // The menu of the account closes as menus do.
+  document.addEventListener("click", ({ target }) => {
+    if (account.open && !account.contains(target)) account.open = false;
   });
 
   return {
@@ -29,9 +41,12 @@ export function setUpSidebar() {
         link = document.createElement("a");
         link.dataset.id = id;
         link.href = `/c/${id}`;
+        link.dir = "auto";
       }
       link.textContent = title || "Untitled";
-      for (const other of list.querySelectorAll("[aria-current]")) other.removeAttribute("aria-current");
+      for (const other of list.querySelectorAll("[aria-current]")) {
+        other.removeAttribute("aria-current");
+      }
       link.setAttribute("aria-current", "page");
       const item = link.closest("li") ?? document.createElement("li");
       item.append(link);

@@ -1,6 +1,6 @@
-// What this browser remembers: drafts, questions not yet known to be saved, the chosen model.
+// What this browser remembers for a person: drafts, and the question that is on its way.
 
-const PREFIX = "chatcore:";
+let owner = "";
 
 // Storage may be full or forbidden; the page goes on without it.
 function quietly(work) {
@@ -11,24 +11,33 @@ function quietly(work) {
   }
 }
 
-const recall = (key) => quietly(() => localStorage.getItem(PREFIX + key));
+function remember(store, name, value) {
+  const key = `chatcore:${owner}:${name}`;
+  quietly(() => (value ? store().setItem(key, value) : store().removeItem(key)));
+}
 
-const remember = (key, value) =>
-  quietly(() =>
-    value ? localStorage.setItem(PREFIX + key, value) : localStorage.removeItem(PREFIX + key),
-  );
+const recall = (store, name) => quietly(() => store().getItem(`chatcore:${owner}:${name}`));
 
-const draftKey = (conversationId) => `draft:${conversationId ?? "new"}`;
-const pendingKey = (conversationId) => `pending:${conversationId ?? "new"}`;
+// Reached for late: where storage is forbidden, even naming it throws.
+const lasting = () => localStorage;
+const ofThisTab = () => sessionStorage;
 
-export const loadDraft = (conversationId) => recall(draftKey(conversationId)) ?? "";
-export const saveDraft = (conversationId, text) => remember(draftKey(conversationId), text);
+/** Whose storage this is. Several people may use one browser, one after the other. */
+export function setOwner(userId) {
+  owner = userId;
+}
 
-/** A question that was sent: {conversationId, messageId, text}, or null once it is saved. */
-export const loadPending = (conversationId) =>
-  quietly(() => JSON.parse(recall(pendingKey(conversationId)) ?? "null"));
-export const savePending = (conversationId, question) =>
-  remember(pendingKey(conversationId), question && JSON.stringify(question));
+const draftName = (conversationId) => `draft:${conversationId ?? "new"}`;
 
-export const loadModel = () => recall("model");
-export const saveModel = (model) => remember("model", model);
+export const loadDraft = (conversationId) => recall(lasting, draftName(conversationId)) ?? "";
+export const saveDraft = (conversationId, text) =>
+  remember(lasting, draftName(conversationId), text);
+
+/** The `send` frame that this tab waits for, or null. It outlives a reload. */
+export const loadPending = () =>
+  quietly(() => JSON.parse(recall(ofThisTab, "pending") ?? "null"));
+export const savePending = (frame) =>
+  remember(ofThisTab, "pending", frame && JSON.stringify(frame));
+
+export const loadModel = () => recall(lasting, "model");
+export const saveModel = (model) => remember(lasting, "model", model);

@@ -41,7 +41,6 @@ export function createThread({ scroller, list, onRetry }) {
     toEnd();
     return {
       id,
-      role: "user",
       remove: () => element.remove(),
       settle: () => element.classList.remove("is-pending"),
     };
@@ -61,7 +60,6 @@ export function createThread({ scroller, list, onRetry }) {
     const answer = {
       id,
       parentId,
-      role: "assistant",
       remove: () => element.remove(),
       hide(isHidden) {
         element.hidden = isHidden;
@@ -91,20 +89,21 @@ export function createThread({ scroller, list, onRetry }) {
         if (newText) answer.append(newText);
       },
       /** No more will come; `error` says why, if the answer is not whole. */
-      end(status, error) {
+      end(status, error, { isNews = true } = {}) {
         waiting.hidden = true;
         // Once more as a whole: a link may be named before the line that says where it leads.
         showMarkdown(body, text);
         const message = error?.message ?? ENDINGS[status];
-        if (message) showEnding(message, status === "failed");
+        if (message) showEnding(message, { isError: status === "failed", isNews });
         toEnd();
       },
     };
 
-    function showEnding(message, isError) {
+    function showEnding(message, { isError, isNews }) {
       const notice = endingTemplate.content.firstElementChild.cloneNode(true);
       notice.classList.toggle("notice-error", isError);
-      if (isError) notice.setAttribute("role", "alert");
+      // An old failure is not announced again at each visit.
+      if (isError && isNews) notice.setAttribute("role", "alert");
       notice.querySelector(".notice-text").textContent = message;
       notice.querySelector("[data-action=retry]").addEventListener("click", () => onRetry(answer));
       ending.replaceChildren(notice);
@@ -123,7 +122,7 @@ export function createThread({ scroller, list, onRetry }) {
       if (message.role === "user") return addUser({ id: message.id, text });
       const answer = addAnswer(message);
       answer.replace(text, textOf(message.parts, "reasoning"));
-      answer.end(message.status, message.error);
+      answer.end(message.status, message.error, { isNews: false });
       return answer;
     },
   };

@@ -3,6 +3,7 @@
 import pytest
 
 from accounts.models import Organization, Role, User
+from conversations.models import Conversation
 
 NEW = {
     "email": "Erin@Acme.example",
@@ -96,6 +97,23 @@ def test_an_administrator_deletes_a_person(admin, bob):
     admin.post(f"/admin/accounts/user/{bob.pk}/delete/", {"post": "yes"})
 
     assert not User.objects.filter(pk=bob.pk).exists()
+
+
+def test_deleting_a_person_shows_none_of_their_words(admin, bob):
+    Conversation.objects.create(
+        client_id="c1", user=bob, organization=bob.organization, title="Secret plans"
+    )
+
+    page = admin.get(f"/admin/accounts/user/{bob.pk}/delete/").text
+
+    assert "c1" in page
+    assert "Secret plans" not in page
+
+
+def test_a_new_person_belongs_where_the_administrator_does(admin, acme):
+    page = admin.get("/admin/accounts/user/add/").text
+
+    assert f'<option value="{acme.pk}" selected>Acme</option>' in page
 
 
 def test_an_organisation_is_made_and_renamed(admin):

@@ -39,6 +39,7 @@ def test_a_new_chat_is_empty(client, bob):
     data = page_data(client.get("/"))
 
     assert data == {
+        "userId": str(bob.pk),
         "conversationId": None,
         "messages": [],
         "running": None,
@@ -76,6 +77,7 @@ def test_a_running_answer_is_named_so_that_the_page_can_attach(client, bob):
     assert data["running"] == {
         "generationId": str(turn.generation.pk),
         "answerId": turn.generation.answer_id,
+        "parentId": "m-r1",
     }
     assert [message["id"] for message in data["messages"]] == ["m-r1"]
 

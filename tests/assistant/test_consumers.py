@@ -1,5 +1,6 @@
 """The WebSocket as a client sees it: the real application, the real SDK, a loopback provider."""
 
+import asyncio
 import json
 
 import pytest
@@ -10,7 +11,7 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings as django_settings
 from django.test import Client
 
-from assistant import frames
+from assistant import consumers, frames
 from assistant.models import Generation
 from conversations.models import Conversation, Message
 from tests.fakes.provider import WORDS, Reply
@@ -318,6 +319,21 @@ async def test_a_session_that_ended_asks_nothing_more(tab, bob, provider):
     assert (message["type"], message["code"]) == ("websocket.close", 4401)
     assert provider.requests == []
     assert not await in_store(Message.objects.exists)()
+
+
+async def test_a_page_that_was_logged_out_elsewhere_stops_reading(tab, bob, provider, monkeypatch):
+    monkeypatch.setattr(consumers, "CHECK_SESSION_SECONDS", 0.1)
+    provider.reply_with(Reply(text="word " * 400, delay=0.01))
+    await tab.send(SEND)
+    await tab.until("delta")
+    bob.is_active = False
+    await in_store(bob.save)()
+
+    async with asyncio.timeout(5):
+        while (message := await tab.socket.receive_output())["type"] != "websocket.close":
+            pass
+
+    assert message["code"] == 4401
 
 
 async def test_an_unknown_socket_address_is_refused():

@@ -79,6 +79,26 @@ async def test_a_fault_of_ours_ends_the_answer_too(caplog):
     assert "An adapter failed" in caplog.text
 
 
+async def test_a_fault_of_ours_does_not_quote_anybody_in_the_log(caplog):
+    fault = ZeroDivisionError("while handling sk-secret")
+    fault.__cause__ = ValueError("the key is sk-secret")
+
+    await run(fault)
+
+    assert "sk-secret" not in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_an_answer_without_bound_is_ended(monkeypatch):
+    monkeypatch.setattr(engine, "MAX_ANSWER_CHARACTERS", 10)
+
+    events = await run(*[TextDelta("four")] * 100)
+
+    assert events[:-1] == [TextDelta("four")] * 3
+    assert isinstance(events[-1], Failed)
+    assert events[-1].code == "too_long"
+
+
 async def test_nothing_follows_the_end():
     events = await run(Finished("stop"), TextDelta("late"))
 

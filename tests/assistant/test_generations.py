@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from channels.db import database_sync_to_async as in_store
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 
 from assistant import generations, turns
 from assistant.events import Failed, Finished, ReasoningDelta, TextDelta, Usage
@@ -223,6 +223,54 @@ async def test_an_answer_waits_for_a_store_that_is_away(bob, registry, monkeypat
 
     assert len(tries) == 3
     assert (await saved_answer()).content == "Hi."
+
+
+async def test_an_answer_that_the_store_refuses_is_saved_without_its_usage(
+    bob, registry, monkeypatch
+):
+    provider, generation = await start(registry, bob)
+    real = turns.finish
+
+    def refuse_usage(*args, usage, **kwargs) -> None:
+        if usage is not None:
+            raise IntegrityError("no such number")
+        real(*args, usage=usage, **kwargs)
+
+    monkeypatch.setattr(turns, "finish", refuse_usage)
+    provider.say(TextDelta("Hi."), Usage(1), Finished("stop"))
+    await until(lambda: not generation.is_running)
+
+    assert (generation.status, generation.error["code"]) == (GenerationStatus.FAILED, "not_saved")
+    answer = await saved_answer()
+    assert (answer.content, answer.status) == ("Hi.", "failed")
+
+
+async def test_an_answer_that_cannot_be_saved_at_all_is_never_told_to_be_done(
+    bob, registry, monkeypatch
+):
+    provider, generation = await start(registry, bob)
+
+    def refuse(*_args, **_kwargs) -> None:
+        raise IntegrityError("never")
+
+    monkeypatch.setattr(turns, "finish", refuse)
+    provider.say(TextDelta("Hi."), Finished("stop"))
+    await until(lambda: not generation.is_running)
+
+    assert (generation.status, generation.error["code"]) == (GenerationStatus.FAILED, "not_saved")
+
+
+async def test_work_that_was_begun_goes_on_though_nobody_waits_for_it(registry):
+    done = []
+
+    async def work() -> None:
+        await asyncio.sleep(0.05)
+        done.append(1)
+
+    waiting = asyncio.create_task(registry.to_the_end(work()))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    await until(lambda: done)
 
 
 async def test_the_timer_interrupts_what_a_dead_process_left(bob, registry, monkeypatch):

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from assistant.events import Finished, ReasoningDelta, TextDelta, ToolCall, Usage
+from assistant.events import Finished, ReasoningDelta, TextDelta, ToolCall, Usage, tokens
 from assistant.providers.anthropic import AnthropicProvider
 from assistant.providers.base import Prompt, PromptMessage
 from assistant.providers.demo import DemoProvider
@@ -22,9 +22,10 @@ from assistant.providers.errors import (
     RateLimited,
     Refused,
     UnknownModel,
+    WrongAddress,
     WrongKey,
 )
-from assistant.providers.openai import OpenAIProvider
+from assistant.providers.openai import OpenAIProvider, _StreamReader
 from tests.fakes.provider import WORDS, FakeProvider, Reply
 
 PROMPT = Prompt("model-1", (PromptMessage("user", "What is the answer?"),))
@@ -198,6 +199,9 @@ FAILURES = [
     ("openai", 401, openai_error("invalid_api_key"), WrongKey),
     ("openai", 403, openai_error("permission_denied"), WrongKey),
     ("openai", 404, openai_error("model_not_found"), UnknownModel),
+    # A base URL without its /v1
+    ("openai", 404, {}, WrongAddress),
+    ("openai", 405, {}, WrongAddress),
     ("openai", 429, openai_error("rate_limit_exceeded"), RateLimited),
     # No money is a 429 as well, and waiting does not help.
     ("openai", 429, openai_error("insufficient_quota"), NoCredit),
@@ -254,7 +258,15 @@ async def test_a_refused_request_becomes_the_error_it_means(name, status, body, 
 @pytest.mark.parametrize("name", PROVIDERS)
 @pytest.mark.parametrize(
     ("header", "value", "seconds"),
-    [("retry-after", "7", 7.0), ("retry-after-ms", "1500", 1.5), ("retry-after", "soon", None)],
+    [
+        ("retry-after", "7", 7.0),
+        ("retry-after-ms", "1500", 1.5),
+        ("retry-after", "soon", None),
+        ("retry-after", "inf", None),
+        ("retry-after", "nan", None),
+        ("retry-after", "1e300", None),
+        ("retry-after", "-5", 0.0),
+    ],
 )
 async def test_a_rate_limit_says_how_long_to_wait(name, header, value, seconds, provider):
     provider.reply_with(Reply(status=429, headers={header: value}))
@@ -302,6 +314,53 @@ async def test_a_cut_connection_is_a_network_error(name, provider):
         await answer(name, provider, seen=seen)
 
     assert text_of(seen) == "The answer is"
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+async def test_a_connection_that_breaks_behind_the_end_breaks_nothing(name, provider):
+    provider.reply_with(Reply(broken_end=True))
+
+    events = await answer(name, provider)
+
+    assert text_of(events) == WORDS
+    assert events[-1] == Finished("stop")
+
+
+def test_nulls_where_openai_has_numbers_are_taken_as_nothing():
+    reader = _StreamReader("vLLM")
+
+    events = reader.read(
+        b'{"choices": [{"delta": {"content": "Hi", "tool_calls": [{"index": null, "id": "t1",'
+        b' "function": {"name": "f", "arguments": null}}]}, "finish_reason": "stop"}],'
+        b' "usage": {"prompt_tokens": null, "completion_tokens": 3, "prompt_tokens_details": null}}'
+    )
+
+    assert events == [TextDelta("Hi"), Usage(output_tokens=3)]
+    assert reader.end() == [ToolCall("t1", "f", "{}"), Finished("tool_calls")]
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (7, 7),
+        (5.0, 5),
+        (0, 0),
+        (-1, 0),
+        (None, 0),
+        ("7", 0),
+        (True, 0),
+        (float("nan"), 0),
+        (float("inf"), 2**31 - 1),
+        (10**30, 2**31 - 1),
+        ({"a": 1}, 0),
+    ],
+)
+def test_a_count_fits_into_the_store_whatever_a_server_writes(count, expected):
+    assert tokens(count) == expected
+
+
+def test_the_total_counts_each_token_once():
+    assert Usage(40, 60, 7, 20, 8).total_tokens == 127
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

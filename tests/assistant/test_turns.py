@@ -109,7 +109,42 @@ def test_an_answer_that_failed_before_its_first_word_is_not_told_to_the_model(bo
 
     turn = begin(bob, question("r2", "m2", "Still there?", first.generation.answer_id))
 
-    assert [message.text for message in turn.prompt.messages] == ["Hello", "Still there?"]
+    # One question: some servers refuse two messages of one role in a row.
+    assert turn.prompt.messages == (PromptMessage("user", "Hello\n\nStill there?"),)
+
+
+def test_a_blank_answer_is_not_told_to_the_model(bob):
+    first = begin(bob)
+    finish(first, " \n")
+
+    turn = begin(bob, question("r2", "m2", "Still there?", first.generation.answer_id))
+
+    assert [message.role for message in turn.prompt.messages] == ["user"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_tabs_that_ask_for_another_answer_at_once_get_one(bob):
+    finish(begin(bob))
+    outcomes: list[str] = []
+    barrier = threading.Barrier(4)
+
+    def run(number: int) -> None:
+        barrier.wait()
+        try:
+            begin(bob, question(f"again-{number}", "m1", None))
+            outcomes.append("began")
+        except TurnRefused as error:
+            outcomes.append(error.code)
+        connection.close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+
+    assert sorted(outcomes) == ["already_running"] * 3 + ["began"]
+    assert Generation.objects.running().count() == 1
 
 
 def test_a_question_that_is_being_answered_is_not_answered_twice(bob):
@@ -246,7 +281,11 @@ def test_what_is_saved_on_the_way_survives_its_process(bob):
 def test_a_generation_that_was_heard_of_is_left_alone(bob):
     begin(bob)
 
+    late = NOW + timedelta(seconds=60)
+
     assert turns.interrupt_silent(NOW + timedelta(seconds=9)) == 0
+    # Our own, after a minute without a store.
+    assert turns.interrupt_silent(late, ours=[Generation.objects.get().pk]) == 0
     assert Generation.objects.get().status == GenerationStatus.RUNNING
 
 
@@ -259,6 +298,30 @@ def test_an_answer_given_up_too_early_becomes_whole_when_its_process_wakes(bob):
     answer = stored(turn.generation.answer_id)
     assert (answer.content, answer.status, answer.token_count) == ("Whole.", "complete", 5)
     assert Conversation.objects.get().metadata == {"totalTokens": 15}
+
+
+def test_one_answer_that_cannot_be_kept_does_not_keep_the_others_from_it(bob, monkeypatch):
+    first, second = begin(bob), begin(bob, question("r2", "m2", conversation_id="c2"))
+    save = Generation.save
+
+    def refuse_first(generation, *args, **kwargs) -> None:
+        if generation.pk == first.generation.pk:
+            raise ValueError("never")
+        save(generation, *args, **kwargs)
+
+    monkeypatch.setattr(Generation, "save", refuse_first)
+
+    assert turns.interrupt_silent(NOW + timedelta(seconds=60)) == 1
+    assert Generation.objects.get(pk=second.generation.pk).status == "interrupted"
+
+
+def test_a_question_cannot_take_the_id_of_an_answer(bob):
+    first = begin(bob)
+
+    with pytest.raises(TurnRefused) as caught:
+        begin(bob, question("r2", first.generation.answer_id, "Mine now", "m1"))
+
+    assert caught.value.code == "conflict"
 
 
 def test_progress_of_an_ended_generation_changes_nothing(bob):

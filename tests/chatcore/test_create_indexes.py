@@ -94,6 +94,31 @@ def test_an_index_that_differs_is_named_and_then_made_anew():
     run(check=True)
 
 
+def test_rows_that_are_there_twice_are_told_in_a_sentence(acme):
+    drop(User, "users_email")
+    for _ in range(2):
+        User.objects.create(email="bob@acme.example", organization=acme)
+
+    with pytest.raises(CommandError, match="users_email could not be made"):
+        run()
+
+    User.objects.all().delete()
+    run()
+
+
+@pytest.mark.skipif(connection.vendor != "mongodb", reason="SQLite does not mind")
+def test_the_same_index_under_another_name_is_told_in_a_sentence():
+    drop(User, "users_org_email")
+    collection = connection.get_collection("users")
+    collection.create_index([("orgId", 1), ("email", 1)], name="by_hand")
+
+    with pytest.raises(CommandError, match="users_org_email could not be made"):
+        run()
+
+    collection.drop_index("by_hand")
+    run()
+
+
 def test_without_tables_the_command_says_what_to_do(monkeypatch):
     monkeypatch.setattr(connection.introspection, "table_names", list)
 
@@ -114,6 +139,12 @@ def test_without_tables_the_command_says_what_to_do(monkeypatch):
             "conversations_id_user",
         ),
         (
+            lambda: Conversation.objects.filter(user_id=User().pk, deleted_at=None).newest_first()[
+                :50
+            ],
+            "conversations_user_updated",
+        ),
+        (
             lambda: Message.objects.filter(conversation_id=Conversation().pk).order_by("seq"),
             "messages_conversation_seq",
         ),
@@ -124,4 +155,5 @@ def test_the_look_ups_use_their_index(queryset, name):
 
     assert name in plan or "sqlite_autoindex" in plan
     assert "COLLSCAN" not in plan
+    assert "TEMP B-TREE" not in plan
     assert "SCAN " not in plan

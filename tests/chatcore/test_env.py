@@ -134,3 +134,23 @@ def test_an_env_file_that_is_no_text_is_a_problem(tmp_path: Path, monkeypatch):
     (tmp_path / ".env").write_bytes(b"ONE=\xff")
 
     assert problems(env_module.load(tmp_path)) == ["ENV_FILE"]
+
+
+def test_a_line_that_is_no_setting_is_a_problem_with_its_number(tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("ENV_FILE")
+    (tmp_path / ".env").write_text("ONE=1\ngarbage line here\nTWO=2\n")
+
+    env = env_module.load(tmp_path)
+
+    assert [problem.message for problem in env.problems] == [
+        f"Line 2 of {tmp_path / '.env'} is no setting."
+    ]
+    assert (env.string("ONE"), env.string("TWO")) == ("1", "2")
+
+
+def test_a_secret_file_that_is_empty_is_a_problem(tmp_path: Path):
+    (tmp_path / "key").write_text(" \n")
+    env = Env({"KEY_FILE": str(tmp_path / "key")})
+
+    assert env.secret("KEY") == ""
+    assert problems(env) == ["KEY_FILE"]

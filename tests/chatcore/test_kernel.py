@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db import DatabaseError, connection
-from pymongo.errors import ServerSelectionTimeoutError
+from django.db import DatabaseError, IntegrityError, OperationalError, connection
+from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
+from pymongo.synchronous.client_session import ClientSession
 
 from accounts.models import Organization
 from chatcore import clock
-from chatcore.db import atomic, in_transaction
+from chatcore.db import atomic, in_transaction, store_is_away
 from chatcore.ids import new_id
 
 
@@ -95,6 +96,45 @@ def test_a_commit_that_fails_is_a_database_error_and_ends_its_transaction(monkey
 
     in_transaction(lambda: Organization.objects.create(name="Globex"))
     assert [each.name for each in Organization.objects.all()] == ["Globex"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "mongodb", reason="SQLite has no server that can be away")
+def test_a_commit_of_which_nothing_is_known_is_asked_for_again(monkeypatch):
+    real = ClientSession.commit_transaction
+    tries = []
+
+    def fail_once(session) -> None:
+        real(session)
+        tries.append(1)
+        if len(tries) == 1:
+            raise PyMongoError("lost", error_labels=["UnknownTransactionCommitResult"])
+
+    monkeypatch.setattr(ClientSession, "commit_transaction", fail_once)
+    in_transaction(lambda: Organization.objects.create(name="Acme"))
+
+    assert len(tries) == 2
+    assert Organization.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "is_away"),
+    [
+        (OperationalError("database is locked"), True),
+        (IntegrityError("twice"), False),
+        (DatabaseError("too large"), False),
+        (ValueError(), False),
+    ],
+)
+def test_a_store_that_is_away_is_told_from_one_that_refuses(error, is_away):
+    assert store_is_away(error) is is_away
+
+
+def test_a_mongodb_that_does_not_answer_is_away():
+    error = DatabaseError("away")
+    error.__cause__ = ServerSelectionTimeoutError("away")
+
+    assert store_is_away(error)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,6 +1,7 @@
 """The settings as a whole: documented, checked, and safe by default."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,10 +30,11 @@ def manage(*arguments, **environment) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize("document", ["docs/settings.md", ".env.example"])
 def test_every_setting_is_documented(document):
     text = (ROOT / document).read_text(encoding="utf-8")
+    documented = set(re.findall(r"\b[A-Z_]+\b", text))
     names = {name for name in settings.ENV.names if not name.endswith("_FILE")}
 
     assert len(names) > 15
-    assert sorted(name for name in names if name not in text) == []
+    assert sorted(names - documented) == []
 
 
 def test_every_secret_file_is_documented():
@@ -67,10 +69,12 @@ def test_wrong_values_are_all_told_at_once_with_hints_and_no_traceback(tmp_path)
     assert result.stderr.count("HINT:") == 9
 
 
-def test_a_data_dir_that_cannot_be_written_is_told(tmp_path):
+@pytest.mark.parametrize("command", ["check", "start"])
+@pytest.mark.parametrize("folder", ["file", "file/data"])
+def test_a_data_dir_that_cannot_be_used_is_told(command, folder, tmp_path):
     (tmp_path / "file").write_text("")
 
-    result = manage("check", DATA_DIR=str(tmp_path / "file" / "data"))
+    result = manage(command, DATA_DIR=str(tmp_path / folder))
 
     assert result.returncode == 1
     assert "DATA_DIR" in result.stderr
@@ -108,6 +112,19 @@ def test_a_compatible_server_without_models_gets_a_warning(settings):
     settings.OPENAI_BASE_URL = "http://localhost:11434/v1"
 
     assert [message.id for message in run_checks()] == ["chatcore.W001"]
+
+
+@pytest.mark.parametrize("url", ["redis://localhost:6379/0?nonsense=1", "redis://localhost:x/0"])
+def test_a_redis_address_that_makes_no_sense_is_told(url, settings):
+    settings.REDIS_URL = url
+
+    assert [message.id for message in run_checks()] == ["chatcore.E006"]
+
+
+def test_https_without_a_proxy_gets_a_warning(settings):
+    settings.HTTPS = True
+
+    assert [message.id for message in run_checks()] == ["chatcore.W002"]
 
 
 def test_the_defaults_have_nothing_to_complain_of():

@@ -9,7 +9,7 @@ from django.db import IntegrityError, close_old_connections, connection
 
 from chatcore import clock
 from chatcore.db import in_transaction
-from conversations.models import Conversation, Message, Role, branch, title_from
+from conversations.models import Conversation, Message, MessageRole, branch, title_from
 
 
 def make(user, client_id="c1", **fields) -> Conversation:
@@ -20,7 +20,7 @@ def make(user, client_id="c1", **fields) -> Conversation:
 
 def message(client_id: str, parent_id: str | None = None, **fields) -> Message:
     return Message(
-        client_id=client_id, parent_id=parent_id, role=Role.USER, content=client_id, **fields
+        client_id=client_id, parent_id=parent_id, role=MessageRole.USER, content=client_id, **fields
     )
 
 
@@ -115,7 +115,7 @@ def test_tabs_that_append_at_once_get_numbers_of_their_own(bob):
         for step in range(3):
             mine = Conversation.objects.get(pk=conversation.pk)
             one = message(f"m{number}-{step}")
-            in_transaction(partial(mine.append, one, clock.now()), attempts=50)
+            in_transaction(partial(mine.append, one, clock.now()))
         connection.close()
 
     threads = [threading.Thread(target=append, args=(number,)) for number in range(4)]

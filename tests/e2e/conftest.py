@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.fakes.provider import FakeProvider
 from tests.server import CHROMIUM_OPTIONS, PASSWORD, Server
 
 
@@ -18,20 +17,6 @@ def browser() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="session")
-def _provider() -> Iterator[FakeProvider]:
-    server = FakeProvider().start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def provider(_provider: FakeProvider) -> FakeProvider:
-    _provider.requests.clear()
-    _provider._queue.clear()
-    return _provider
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])

@@ -63,7 +63,7 @@ class MongoServer:
             self.uri, directConnection=True, serverSelectionTimeoutMS=500
         )
         with client:
-            while time.monotonic() < deadline:
+            while time.monotonic() < deadline and self._is_running():
                 with suppress(PyMongoError):
                     hello = client.admin.command("hello")
                     if hello.get("isWritablePrimary"):
@@ -73,6 +73,9 @@ class MongoServer:
                         client.admin.command("replSetInitiate", config)
                 time.sleep(0.1)
         raise RuntimeError((self.folder / "mongod.log").read_text(errors="replace")[-2000:])
+
+    def _is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
         if self._process is not None:

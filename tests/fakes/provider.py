@@ -32,6 +32,7 @@ class Reply:
     silent_after: int | None = None  # say nothing more, but stay connected
     malformed_after: int | None = None  # send what is no JSON
     error_after: int | None = None  # send `error` as an event in mid-stream
+    broken_end: bool = False  # drop the connection behind the last event
     finish_reason: str | None = None  # in the provider's own word
     usage: dict[str, Any] | None = field(default_factory=lambda: {"input": 10, "output": 5})
 
@@ -122,6 +123,8 @@ class FakeProvider:
         try:
             async for line in events(reply, body["model"]):
                 await response.write(line)
+            if reply.broken_end:
+                raise _Cut
         except _Cut:
             if request.transport is not None:
                 request.transport.abort()

@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection, models
 
 from chatcore.db import SparseIndex, column_of
 
-OUR_APPS = ("accounts", "conversations", "assistant", "analytics")
+OUR_APPS = ("accounts", "conversations", "assistant")
 
 Declared = models.Index | models.UniqueConstraint
 

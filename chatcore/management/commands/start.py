@@ -1,19 +1,22 @@
 """`make run`: bring the store up to date, say where to look, and serve with Daphne."""
 
 import asyncio
+import os
 import socket
 import threading
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 # Long enough for every store that answers, short enough for whoever waits for the end.
-SAVE_SECONDS = 8
+SHUTDOWN_SECONDS = 8
+LARGEST_MESSAGE_BYTES = 8 * 1024 * 1024
 
 
 class Command(BaseCommand):
@@ -23,7 +26,11 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, **_options: Any) -> None:
-        self.check(databases=["default"])
+        # The store's files are for this user alone, whoever made the folder.
+        os.umask(0o077)
+        # First those that need no store: some of Django's own open it, and fail if they cannot.
+        self.check()
+        self.check(tags=[Tags.database], databases=["default"])
         _require_free(settings.HOST, settings.PORT)
         self._migrate()
         self._serve()
@@ -55,6 +62,9 @@ class Command(BaseCommand):
             endpoints=build_endpoint_description_strings(settings.HOST, settings.PORT),
             server_name="chatcore",
             ready_callable=self._ready,
+            # Past these Daphne can only hang up; below them we say what is wrong.
+            websocket_max_message_size=LARGEST_MESSAGE_BYTES,
+            websocket_max_frame_size=LARGEST_MESSAGE_BYTES,
             verbosity=0,
         ).run()
         self.stdout.write("Stopped.")
@@ -62,7 +72,7 @@ class Command(BaseCommand):
     def _ready(self) -> None:
         from accounts.setup import setup_path
 
-        address = f"http://{_shown(settings.HOST)}:{settings.PORT}"
+        address = _address()
         if path := setup_path():
             self.stdout.write(f"Make the first account: {address}{path}", self.style.SUCCESS)
         else:
@@ -87,11 +97,14 @@ def _require_free(host: str, port: int) -> None:
         ) from error
 
 
-def _shown(host: str) -> str:
-    """The host as a browser on this machine can open it."""
-    if host in ("127.0.0.1", "0.0.0.0", "::", "::1"):  # noqa: S104  only compared
-        return "localhost"
-    return f"[{host}]" if ":" in host else host
+def _address() -> str:
+    """Where a person opens this server, under a name that it answers to.
+
+    With HTTPS a proxy stands in front, on the port that browsers take by themselves.
+    """
+    names = [host for host in settings.ALLOWED_HOSTS if not host.startswith(".")]
+    host = "localhost" if "localhost" in names or not names else names[0]
+    return f"https://{host}" if settings.HTTPS else f"http://{host}:{settings.PORT}"
 
 
 def _save_running_answers() -> Any:
@@ -100,7 +113,7 @@ def _save_running_answers() -> Any:
 
     from assistant.generations import registry
 
-    saving = asyncio.wait_for(registry.close(), SAVE_SECONDS)
+    saving = asyncio.wait_for(registry.close(), SHUTDOWN_SECONDS)
     return Deferred.fromFuture(asyncio.ensure_future(saving))
 
 
