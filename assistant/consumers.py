@@ -168,6 +168,9 @@ class AssistantConsumer(AsyncWebsocketConsumer):
             await self._in_store(lambda _user: None)
         except SessionEnded:
             return False
+        except Exception as error:
+            # A store that is away is no reason to take an answer from whoever reads it.
+            logger.warning("A session could not be looked up (%s)", type(error).__name__)
         return True
 
     async def _send(self, frame: frames.ServerFrame) -> None:

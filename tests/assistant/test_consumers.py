@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async as in_store
 from channels.testing import WebsocketCommunicator
 from django.conf import settings as django_settings
+from django.db import OperationalError
 from django.test import Client
 
 from assistant import consumers, frames
@@ -334,6 +335,21 @@ async def test_a_page_that_was_logged_out_elsewhere_stops_reading(tab, bob, prov
             pass
 
     assert message["code"] == 4401
+
+
+async def test_an_answer_is_read_on_while_the_store_is_away(tab, provider, monkeypatch):
+    monkeypatch.setattr(consumers, "CHECK_SESSION_SECONDS", 0.05)
+    provider.reply_with(Reply(text="word " * 40, delay=0.01))
+    await tab.send(SEND)
+    first = await tab.until("delta")
+
+    def away(_session_key):
+        raise OperationalError("away")
+
+    monkeypatch.setattr(consumers, "user_of_session", away)
+    rest = await tab.until("finished")
+
+    assert text_of(first) + text_of(rest) == "word " * 40
 
 
 async def test_an_unknown_socket_address_is_refused():
