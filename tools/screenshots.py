@@ -14,9 +14,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from tests.e2e.steps import ask, make_first_account  # noqa: E402
 from tests.fakes.provider import FakeProvider, Reply  # noqa: E402
 from tests.run import find_chromium  # noqa: E402
-from tests.server import CHROMIUM_OPTIONS, PASSWORD, Server  # noqa: E402
+from tests.server import CHROMIUM_OPTIONS, Server  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 
@@ -69,11 +70,12 @@ def main() -> None:
 
 def take(browser: Browser, server: Server, provider: FakeProvider) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
-    set_up(page, server)
+    make_first_account(page, server)
     for question, answer in QUESTIONS.items():
         page.goto(server.url)
         provider.reply_with(Reply(text=answer))
         ask(page, question)
+        wait_for_answer(page)
     # The host of a compatible server stands behind the model; in a picture it would only puzzle.
     hide_host = "option => option.textContent = option.textContent.split(' · ')[0] + ' · OpenAI'"
     page.locator("#model option").first.evaluate(hide_host)
@@ -91,19 +93,7 @@ def take(browser: Browser, server: Server, provider: FakeProvider) -> None:
         shoot(other, name)
 
 
-def set_up(page: Page, server: Server) -> None:
-    page.goto(server.line.split()[-1])
-    page.get_by_label("Your name").fill("Alice")
-    page.get_by_label("Your organisation").fill("Acme")
-    page.get_by_label("E-mail").fill("alice@acme.example")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Make the account").click()
-    page.wait_for_url(f"{server.url}/")
-
-
-def ask(page: Page, question: str) -> None:
-    page.get_by_label("Your message").fill(question)
-    page.keyboard.press("Enter")
+def wait_for_answer(page: Page) -> None:
     page.locator(".message-assistant .message-waiting").wait_for(state="hidden")
     page.get_by_role("button", name="Send").wait_for()
 

@@ -1,7 +1,7 @@
 """Anthropic's messages. As with OpenAI, the SDK makes the call and msgspec reads the stream."""
 
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from msgspec import Struct
@@ -11,7 +11,8 @@ from assistant.providers.base import Prompt
 from assistant.providers.errors import ContextTooLong, NetworkError, Refused
 from assistant.providers.wire import (
     CONNECT_SECONDS,
-    ClientPerLoop,
+    HttpProvider,
+    as_messages,
     event_data,
     provider_errors,
     read_to_end,
@@ -57,15 +58,8 @@ class _StreamEvent(Struct):
 _decode = msgspec.json.Decoder(_StreamEvent).decode
 
 
-class AnthropicProvider:
+class AnthropicProvider(HttpProvider["AsyncAnthropic"]):
     name = "anthropic"
-
-    def __init__(self, *, label: str, api_key: str, base_url: str, timeout: float) -> None:
-        self.label = label
-        self._api_key = api_key
-        self._base_url = base_url
-        self._timeout = timeout
-        self._clients = ClientPerLoop(self._make_client)
 
     def _make_client(self) -> "AsyncAnthropic":
         import httpx2
@@ -85,12 +79,7 @@ class AnthropicProvider:
         client = await self._clients.get()
         import anthropic
 
-        messages: list[MessageParam] = [
-            {"role": "user", "content": message.text}
-            if message.role == "user"
-            else {"role": "assistant", "content": message.text}
-            for message in prompt.messages
-        ]
+        messages = cast("list[MessageParam]", as_messages(prompt))
         with provider_errors(self.label, anthropic):
             async with client.messages.with_streaming_response.create(
                 model=prompt.model, max_tokens=MAX_TOKENS, messages=messages, stream=True
@@ -104,12 +93,6 @@ class AnthropicProvider:
                         await read_to_end(stream)
                         break
                 yield reader.end()
-
-    def load(self) -> None:
-        import anthropic  # noqa: F401
-
-    async def close(self) -> None:
-        await self._clients.close()
 
 
 class _StreamReader:

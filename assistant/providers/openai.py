@@ -5,7 +5,7 @@ and decoded by msgspec; the SDK's own objects for each chunk cost three times th
 """
 
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +15,8 @@ from assistant.providers.base import Prompt
 from assistant.providers.errors import NetworkError, Refused
 from assistant.providers.wire import (
     CONNECT_SECONDS,
-    ClientPerLoop,
+    HttpProvider,
+    as_messages,
     event_data,
     provider_errors,
     read_to_end,
@@ -62,15 +63,8 @@ class _Chunk(Struct):
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
-class OpenAIProvider:
+class OpenAIProvider(HttpProvider["AsyncOpenAI"]):
     name = "openai"
-
-    def __init__(self, *, label: str, api_key: str, base_url: str, timeout: float) -> None:
-        self.label = label
-        self._api_key = api_key
-        self._base_url = base_url
-        self._timeout = timeout
-        self._clients = ClientPerLoop(self._make_client)
 
     def _make_client(self) -> "AsyncOpenAI":
         import httpx2
@@ -90,12 +84,7 @@ class OpenAIProvider:
         client = await self._clients.get()
         import openai
 
-        messages: list[ChatCompletionMessageParam] = [
-            {"role": "user", "content": message.text}
-            if message.role == "user"
-            else {"role": "assistant", "content": message.text}
-            for message in prompt.messages
-        ]
+        messages = cast("list[ChatCompletionMessageParam]", as_messages(prompt))
         with provider_errors(self.label, openai):
             async with client.chat.completions.with_streaming_response.create(
                 model=prompt.model,
@@ -113,12 +102,6 @@ class OpenAIProvider:
                         yield event
                 for event in reader.end():
                     yield event
-
-    def load(self) -> None:
-        import openai  # noqa: F401
-
-    async def close(self) -> None:
-        await self._clients.close()
 
 
 class _StreamReader:

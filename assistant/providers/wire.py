@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Generic, Protocol, TypeVar
+from importlib import import_module
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import msgspec
 
+from assistant.providers.base import Prompt
 from assistant.providers.errors import (
     NetworkError,
     ProviderError,
@@ -58,6 +61,34 @@ class ClientPerLoop(Generic[Client]):
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.close()
+
+
+class HttpProvider(ABC, Generic[Client]):
+    """A provider behind an official SDK, whose module is called as the provider is."""
+
+    name: ClassVar[str]
+
+    def __init__(self, *, label: str, api_key: str, base_url: str, timeout: float) -> None:
+        """`timeout` is the longest silence in seconds; an empty `base_url` the provider's own."""
+        self.label = label
+        self._api_key = api_key
+        self._base_url = base_url
+        self._timeout = timeout
+        self._clients = ClientPerLoop(self._make_client)
+
+    @abstractmethod
+    def _make_client(self) -> Client: ...
+
+    def load(self) -> None:
+        import_module(self.name)
+
+    async def close(self) -> None:
+        await self._clients.close()
+
+
+def as_messages(prompt: Prompt) -> list[dict[str, str]]:
+    """The prompt as both providers write it."""
+    return [{"role": message.role, "content": message.text} for message in prompt.messages]
 
 
 async def event_data(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,13 +1,11 @@
 """The first administrator, new accounts, and accounts made by command."""
 
-import threading
-
 import pytest
 from django.core.management import call_command
-from django.db import connection
 
 from accounts.models import Installation, Organization, Role, SetupClosed, User
 from accounts.setup import setup_path
+from tests.at_once import at_once
 
 FORM = {
     "name": "Alice",
@@ -59,10 +57,8 @@ def test_the_front_door_of_an_empty_installation_says_where_the_link_is(client, 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_at_the_same_moment_one_becomes_administrator():
     outcomes: list[str] = []
-    barrier = threading.Barrier(2)
 
     def set_up(number: int) -> None:
-        barrier.wait()
         try:
             User.objects.create_first_administrator(
                 f"admin{number}@acme.example", "correct horse", organization_name=f"Acme {number}"
@@ -70,13 +66,8 @@ def test_of_two_at_the_same_moment_one_becomes_administrator():
             outcomes.append("made")
         except SetupClosed:
             outcomes.append("closed")
-        connection.close()
 
-    threads = [threading.Thread(target=set_up, args=(number,)) for number in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
+    at_once(2, set_up)
 
     assert sorted(outcomes) == ["closed", "made"]
     assert (User.objects.count(), Organization.objects.count()) == (1, 1)

@@ -1,10 +1,8 @@
 """A turn in the store, on SQLite and on MongoDB."""
 
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 
 from assistant import turns
 from assistant.events import Usage
@@ -13,6 +11,7 @@ from assistant.providers.base import PromptMessage
 from assistant.turns import Progress, Question, TurnRefused
 from chatcore import clock
 from conversations.models import Conversation, Message
+from tests.at_once import at_once
 
 pytestmark = pytest.mark.usefixtures("openai_models")
 
@@ -70,18 +69,11 @@ def test_one_persons_request_id_is_not_anothers(bob, carol):
 @pytest.mark.django_db(transaction=True)
 def test_the_same_request_at_the_same_moment_begins_one_turn(bob):
     results: list[turns.Turn] = []
-    barrier = threading.Barrier(4)
 
-    def run() -> None:
-        barrier.wait()
+    def run(_number: int) -> None:
         results.append(begin(bob))
-        connection.close()
 
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
+    at_once(4, run)
 
     assert sorted(turn.is_new for turn in results) == [False, False, False, True]
     assert len({turn.generation.pk for turn in results}) == 1
@@ -126,22 +118,15 @@ def test_a_blank_answer_is_not_told_to_the_model(bob):
 def test_two_tabs_that_ask_for_another_answer_at_once_get_one(bob):
     finish(begin(bob))
     outcomes: list[str] = []
-    barrier = threading.Barrier(4)
 
     def run(number: int) -> None:
-        barrier.wait()
         try:
             begin(bob, question(f"again-{number}", "m1", None))
             outcomes.append("began")
         except TurnRefused as error:
             outcomes.append(error.code)
-        connection.close()
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
+    at_once(4, run)
 
     assert sorted(outcomes) == ["already_running"] * 3 + ["began"]
     assert Generation.objects.running().count() == 1

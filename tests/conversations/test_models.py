@@ -1,15 +1,15 @@
 """Conversations and messages in the store, on SQLite and on MongoDB."""
 
-import threading
 from datetime import timedelta
 from functools import partial
 
 import pytest
-from django.db import IntegrityError, close_old_connections, connection
+from django.db import IntegrityError
 
 from chatcore import clock
 from chatcore.db import in_transaction
 from conversations.models import Conversation, Message, MessageRole, branch, title_from
+from tests.at_once import at_once
 
 
 def make(user, client_id="c1", **fields) -> Conversation:
@@ -108,22 +108,14 @@ def test_a_message_id_is_there_once_in_a_conversation(bob):
 @pytest.mark.django_db(transaction=True)
 def test_tabs_that_append_at_once_get_numbers_of_their_own(bob):
     conversation = make(bob)
-    barrier = threading.Barrier(4)
 
     def append(number: int) -> None:
-        barrier.wait()
         for step in range(3):
             mine = Conversation.objects.get(pk=conversation.pk)
             one = message(f"m{number}-{step}")
             in_transaction(partial(mine.append, one, clock.now()))
-        connection.close()
 
-    threads = [threading.Thread(target=append, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    close_old_connections()
+    at_once(4, append)
 
     numbers = sorted(Message.objects.values_list("seq", flat=True))
     assert numbers == list(range(1, 13))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.server import CHROMIUM_OPTIONS, PASSWORD, Server
+from tests.e2e.steps import make_first_account
+from tests.server import CHROMIUM_OPTIONS, Server
 
 
 @pytest.fixture(scope="session")
@@ -73,11 +74,5 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 def alice(server: Server, open_page) -> Page:
     """The first administrator, made through the printed link, on the empty chat page."""
     page = open_page()
-    page.goto(server.line.split()[-1])
-    page.get_by_label("Your name").fill("Alice")
-    page.get_by_label("Your organisation").fill("Acme")
-    page.get_by_label("E-mail").fill("alice@acme.example")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Make the account").click()
-    page.wait_for_url(f"{server.url}/")
+    make_first_account(page, server)
     return page

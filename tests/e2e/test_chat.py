@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import on_sqlite
+from tests.e2e.steps import ask
 from tests.fakes.provider import Reply
 from tests.server import PASSWORD
 
@@ -15,11 +16,6 @@ pytestmark = pytest.mark.browser
 expect.set_options(timeout=15_000)
 
 SHOWN = "The answer is 42, and it comes word by word."
-
-
-def ask(page: Page, text: str) -> None:
-    page.get_by_label("Your message").fill(text)
-    page.keyboard.press("Enter")
 
 
 def answers(page: Page):
