@@ -86,7 +86,10 @@ function render(markdown) {
   }
   for (const code of fragment.content.querySelectorAll("pre")) code.tabIndex = 0;
   // Each block runs as its own language does.
-  for (const block of fragment.content.querySelectorAll(BLOCKS)) block.dir = "auto";
+  // (A block inside of one follows it: what has a direction of its own does not count for its parent.)
+  for (const block of fragment.content.querySelectorAll(BLOCKS)) {
+    if (!block.parentElement?.closest("[dir]")) block.dir = "auto";
+  }
   return fragment.content;
 }
 

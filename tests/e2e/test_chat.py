@@ -356,7 +356,7 @@ def test_what_a_model_writes_can_do_no_harm(alice, provider):
     tags = body.locator("*").evaluate_all("all => all.map(each => each.tagName)")
     assert set(tags) <= {"P", "A", "BR"}
     names = body.locator("*").evaluate_all("all => all.flatMap(each => each.getAttributeNames())")
-    assert set(names) <= {"href", "rel", "target", "title"}
+    assert set(names) <= {"dir", "href", "rel", "target", "title"}
     links = body.locator("a").evaluate_all("all => all.map(a => [a.textContent, a.href, a.rel])")
     rel = "noopener noreferrer nofollow"
     assert [link for link in links if link[1]] == [
