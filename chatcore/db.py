@@ -56,6 +56,18 @@ def in_transaction(work: Callable[[], Result], *, attempts: int = 8) -> Result:
     raise AssertionError("unreachable")
 
 
+def with_commit(work: Callable[[], None]) -> None:
+    """Do what many simultaneous transactions write to one row: inside this one, or just behind it.
+
+    On MongoDB all but one of them would be ended and begin again, so there `work` follows the
+    commit. A process that is killed between the two has done the one and not the other.
+    """
+    if connection.vendor == "mongodb":
+        transaction.on_commit(work)
+    else:
+        work()
+
+
 def store_is_away(error: Exception) -> bool:
     """Whether the store cannot be reached or is busy, so that the same may work later."""
     if isinstance(error, OperationalError | InterfaceError):

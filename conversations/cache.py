@@ -6,11 +6,13 @@ log-in reads anyway; of a chat in its own. So a cached value is never older than
 was answered, whatever Redis or another process has missed meanwhile.
 """
 
+from functools import partial
 from uuid import UUID
 
 from django.db.models import F
 
 from accounts.models import User
+from chatcore.db import with_commit
 
 CHAT_SECONDS = 5 * 60
 LIST_SECONDS = 60
@@ -29,6 +31,10 @@ def list_key(user_id: UUID) -> str:
 def forget_list(user_id: UUID) -> None:
     """Whatever is cached of this person's list is not true any more.
 
-    Part of the transaction that changes a chat: if that is undone, so is this.
+    Before the write is answered. Should the process be killed between the two, LIST_SECONDS end it.
     """
+    with_commit(partial(_raise_version, user_id))
+
+
+def _raise_version(user_id: UUID) -> None:
     User.objects.filter(pk=user_id).update(chats_version=F("chats_version") + 1)

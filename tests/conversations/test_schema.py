@@ -8,6 +8,7 @@ from django.core.wsgi import get_wsgi_application
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
 from accounts.models import ApiToken
 from chatcore import clock
@@ -16,7 +17,10 @@ from tests.conversations.api import Api, say
 # The requests go through the whole application, which closes its connection after each.
 pytestmark = pytest.mark.django_db(transaction=True)
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
+# What a schema cannot say of a valid request: depth, distinct ids, parents that come before. And a
+# request is not without a log-in because one of its two credentials is invented.
+BEYOND_A_SCHEMA = [positive_data_acceptance, ignored_auth]
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
 
 
 @pytest.fixture
@@ -28,6 +32,8 @@ def api_schema(bob):
     schema = schemathesis.openapi.from_wsgi("/api/schema", get_wsgi_application())
     token = ApiToken.objects.issue(bob, "fuzzer", lifetime=None, now=clock.now())
     schema.config.update(headers={"Authorization": f"Bearer {token}"})
+    rejection = schema.config.checks.negative_data_rejection
+    rejection.expected_statuses = [*rejection.expected_statuses, "413"]
     return schema
 
 
@@ -50,11 +56,11 @@ def test_no_request_ends_in_a_fault_of_ours_and_every_answer_is_as_described(
         max_examples=EXAMPLES,
         deadline=None,
         # The same examples in each run; a longer one by hand finds what these do not.
-        derandomize=True,
+        derandomize="FUZZ_EXAMPLES" not in os.environ,
         suppress_health_check=list(HealthCheck),
     )
-    def check(case: schemathesis.Case) -> None:
-        case.call_and_validate()
+    def check(case):
+        case.call_and_validate(excluded_checks=BEYOND_A_SCHEMA)
 
     check()
 
