@@ -524,10 +524,11 @@ def test_one_persons_id_is_anothers_404(api, alice, carol):
 
 
 def test_nobody_gets_in_without_a_log_in(db):
-    status, answer = Api().get()
+    api = Api()
+    status, answer = api.get()
 
-    assert status in (401, 403)
-    assert set(answer) == {"error"}
+    assert (status, answer["error"]["code"]) == (401, "not_authenticated")
+    assert api.last.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_a_session_needs_its_csrf_token_to_write(bob):
@@ -562,9 +563,16 @@ def test_the_pages_for_people_show_an_answer_and_a_form(api):
 
     page = response.content.decode()
     assert response.status_code == 200
-    assert "&lt;script&gt;" in page
-    assert '<script>"' not in page
-    assert "A person&#x27;s own conversations" in page or "A person's own conversations" in page
+    assert "&quot;&lt;script&gt;&quot;" in page
+    assert page.count("<textarea") == 2
+    assert "bob@acme.example" in page
+
+
+def test_the_pages_for_people_lead_to_the_log_in(db):
+    response = Api().client.get(f"{PATH}?limit=7", headers={"accept": "text/html"})
+
+    assert response.status_code == 401
+    assert "/login?next=/api/assistant/conversations%3Flimit%3D7" in response.content.decode()
 
 
 # --- What it costs ------------------------------------------------------------------------------
