@@ -5,9 +5,7 @@ and, beside it in the same run, the least that Daphne can serve: one ASGI functi
 Prints medians and their ratio.
 """
 
-import http.client
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,10 +14,8 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from tests.fakes.ports import free_port  # noqa: E402
+from benchmarks._common import ROOT, machine, medians, server_alone, wait_for_answer
+from tests.fakes.ports import free_port
 
 RUNS = 7
 IDLE_SECONDS = 5
@@ -37,28 +33,13 @@ def measure(command: list[str], port: int, environment: dict[str, str]) -> tuple
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_for_answer(port)
+        wait_for_answer(port, "/login")
         seconds = time.perf_counter() - begun
         time.sleep(IDLE_SECONDS)
         return seconds, psutil.Process(process.pid).memory_info().rss / 1e6
     finally:
         process.terminate()
         process.wait(timeout=20)
-
-
-def wait_for_answer(port: int, limit: float = 30) -> None:
-    deadline = time.perf_counter() + limit
-    while time.perf_counter() < deadline:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=limit)
-        try:
-            connection.request("GET", "/login")
-            connection.getresponse().read()
-            return
-        except ConnectionRefusedError:
-            time.sleep(0.01)
-        finally:
-            connection.close()
-    raise TimeoutError("the server did not answer")
 
 
 def main() -> None:
@@ -73,8 +54,7 @@ def main() -> None:
             "PYTHONPATH": folder,
         }
         product = [sys.executable, "manage.py", "start"]
-        bare = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port)]
-        bare.append("bare:application")
+        bare = server_alone("bare:application", port)
         keys = {**environment, "OPENAI_API_KEY": "sk-none", "ANTHROPIC_API_KEY": "sk-none"}
         first, _ = measure(product, port, environment)
         contestants = {
@@ -87,14 +67,11 @@ def main() -> None:
             for name, (command, variables) in contestants.items():
                 figures[name].append(measure(command, port, variables))
 
-    medians = {
-        name: tuple(statistics.median(column) for column in zip(*runs, strict=True))
-        for name, runs in figures.items()
-    }
-    print(f"Cold start, medians of {RUNS} runs, Python {sys.version.split()[0]}")
-    base = medians["Daphne alone"]
+    print(f"Cold start, medians of {RUNS} runs", *machine(), sep="\n")
+    base = medians(figures["Daphne alone"])
     print(f"{'':<20}{'first answer':>14}{'idle memory':>14}{'ratios':>14}")
-    for name, (seconds, megabytes) in medians.items():
+    for name, runs in figures.items():
+        seconds, megabytes = medians(runs)
         ratios = f"{seconds / base[0]:.1f} x {megabytes / base[1]:.1f} x"
         print(f"{name:<20}{seconds:>12.2f} s{megabytes:>11.0f} MB{ratios:>14}")
     print(f"The very first start, which also makes the tables: {first:.2f} s")

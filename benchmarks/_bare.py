@@ -1,0 +1,20 @@
+"""The least that Django can answer: a small JsonResponse, no middleware, no database."""
+
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.http import HttpRequest, JsonResponse
+from django.urls import path
+
+PAYLOAD = {"conversations": [{"id": "chat-1", "title": "A bare answer"}], "nextCursor": None}
+
+
+def answer(_request: HttpRequest) -> JsonResponse:
+    response = JsonResponse(PAYLOAD)
+    # As CommonMiddleware does: without it the server would send chunks.
+    response["Content-Length"] = str(len(response.content))
+    return response
+
+
+urlpatterns = [path("", answer)]
+settings.configure(ALLOWED_HOSTS=["localhost"], ROOT_URLCONF=__name__, MIDDLEWARE=[])
+application = get_asgi_application()
