@@ -97,16 +97,24 @@ else:
     # What the migrations of Django's own apps say.
     CONTRIB_AUTO_FIELD = "django.db.models.AutoField"
 
-CACHES: dict[str, dict[str, Any]] = {
-    "default": {
+
+def _cache(*, entries: int, name: str) -> dict[str, Any]:
+    """In Redis, or in the process, where it holds at most so many entries."""
+    return {
         "BACKEND": "chatcore.cache.ResilientRedisCache"
         if REDIS_URL
         else "django.core.cache.backends.locmem.LocMemCache",
-        "LOCATION": REDIS_URL or "chatcore",
+        "LOCATION": REDIS_URL or name,
         "KEY_PREFIX": "chatcore",
-        # Django's 300 would let invented addresses push out the count of an account under attack.
-        "OPTIONS": {"MAX_ENTRIES": 100_000},
+        "OPTIONS": {"MAX_ENTRIES": entries},
     }
+
+
+CACHES: dict[str, dict[str, Any]] = {
+    # Counts. Django's 300 would let invented addresses push out that of an account under attack.
+    "default": _cache(entries=100_000, name="counts"),
+    # Chats and lists, of up to some 100 kB each.
+    "documents": _cache(entries=500, name="documents"),
 }
 
 # --- Secrets ------------------------------------------------------------------------------------
@@ -141,6 +149,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "csp",
+    "rest_framework",
+    "drf_spectacular",
     "chatcore.apps.ChatcoreConfig",
     "accounts.apps.AccountsConfig",
     "conversations",
@@ -172,6 +182,26 @@ TEMPLATES = [
         },
     }
 ]
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["chatcore.rest.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "chatcore.rest.JSONRenderer",
+        "chatcore.rest.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "chatcore.rest.exception_handler",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Chatcore",
+    "DESCRIPTION": "The API of this installation. docs/api.md of the project has examples.",
+    "VERSION": "1",
+    # The JSON Schema of msgspec's types is that of 3.1.
+    "OAS_VERSION": "3.1.0",
+    # Its renaming of enums wants types of its own making.
+    "POSTPROCESSING_HOOKS": [],
+}
 # Limits work on the cache of one process as well, each process counting for itself.
 SILENCED_SYSTEM_CHECKS = [
     "django_ratelimit.E003",
@@ -185,6 +215,8 @@ SILENCED_SYSTEM_CHECKS = [
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = BASE_DIR / "staticfiles"
+# The plain names are never asked for; to compress them as well would double the time of an install.
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -47,6 +47,17 @@ PACKAGES = [
         {"dist/purify.min.js": "dompurify/purify.min.js", "LICENSE": "dompurify/LICENSE"},
     ),
     Package(
+        "swagger-ui-dist",
+        "5.35.0",
+        "Apache-2.0",
+        {
+            "swagger-ui.css": "swagger-ui/swagger-ui.css",
+            "swagger-ui-bundle.js": "swagger-ui/swagger-ui-bundle.js",
+            "LICENSE": "swagger-ui/LICENSE",
+            "NOTICE": "swagger-ui/NOTICE",
+        },
+    ),
+    Package(
         "lucide-static",
         "1.62.0",
         "ISC",
@@ -80,7 +91,7 @@ def read(archive: tarfile.TarFile, source: str) -> bytes:
     member = archive.extractfile(f"package/{source}")
     if member is None:
         raise FileNotFoundError(source)
-    return re.sub(rb"\n?//# sourceMappingURL=\S+[ \t]*", b"", member.read())
+    return re.sub(rb"\n?(//|/\*)# sourceMappingURL=\S+[ \t]*", b"", member.read())
 
 
 def write(package: Package, target: str, content: bytes) -> dict[str, str]:

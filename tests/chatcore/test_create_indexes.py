@@ -18,6 +18,7 @@ EXPECTED = {
     "conversations.conversations_user_updated {userId: 1, updatedAt: -1}",
     "conversations.conversations_org_created {orgId: 1, createdAt: -1}",
     "conversations.conversations_deleted {deletedAt: 1} sparse",
+    "conversations.conversations_user_list {userId: 1, deletedAt: 1, updatedAt: -1, _id: -1}",
     "messages.messages_conversation_id {conversationId: 1, id: 1} unique",
     "messages.messages_conversation_seq {conversationId: 1, seq: 1}",
     "generations.generations_user_request {userId: 1, requestId: 1} unique",
