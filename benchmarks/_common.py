@@ -6,6 +6,7 @@ import platform
 import re
 import sqlite3
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,13 +16,17 @@ from pathlib import Path
 
 import psutil
 
+from tests.fakes.mongodb import mongod_path
+
 ROOT = Path(__file__).resolve().parent.parent
+# What `manage.py start` serves with.
+SERVER = "daphne"
 
 
 def server_alone(application: str, port: int) -> list[str]:
     """The command that serves `module:name` by the server that `manage.py start` uses."""
     return [
-        *(sys.executable, "-m", "daphne", "--verbosity", "0"),
+        *(sys.executable, "-m", SERVER, "--verbosity", "0"),
         *("-b", "127.0.0.1", "-p", str(port), application),
     ]
 
@@ -80,7 +85,7 @@ def cpu_seconds(pid: int) -> float:
 
 def machine() -> list[str]:
     """What the figures depend on, a line each: processor, versions. No name of the host."""
-    names = ("Django", "daphne", "djangorestframework", "django-mongodb-backend")
+    names = ("Django", SERVER, "djangorestframework", "django-mongodb-backend")
     return [
         f"{_processor()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB,"
         f" {platform.system()} {platform.machine()}",
@@ -89,6 +94,7 @@ def machine() -> list[str]:
                 f"Python {platform.python_version()}",
                 *(f"{name} {version(name)}" for name in names),
                 f"SQLite {sqlite3.sqlite_version}",
+                *_mongod(),
             ]
         ),
     ]
@@ -99,6 +105,14 @@ def _processor() -> str:
         if found := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text()):
             return found[1]
     return platform.processor() or "unknown processor"
+
+
+def _mongod() -> list[str]:
+    path = mongod_path()
+    if path is None:
+        return []
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    return [f"mongod {found[1]}"] if (found := re.search(r"version v(\S+)", said)) else []
 
 
 def tell(line: str) -> None:

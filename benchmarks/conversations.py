@@ -108,25 +108,18 @@ def reads(running: Site, sizes: Sequence[int]) -> list[Read]:
 
 
 def _lists(sizes: Sequence[int]) -> Iterator[Read]:
-    for size in sizes:
-        limit_ms = LIST_MS if size == 10_000 else None
-        limit_growth = GROWTH if size == 100_000 else None
-        yield Read(
-            f"list of {size:,}",
-            *(str(size), "", min(size, PAGE)),
-            group="list",
-            limit_ms=limit_ms,
-            limit_growth=limit_growth,
-        )
-    for size in sizes:
-        # As many rows from each: here nothing but the number of chats can make the difference.
-        limit_growth = GROWTH if size == 100_000 else None
-        yield Read(
-            f"first 10 of {size:,}",
-            *(str(size), "?limit=10", 10),
-            group="first 10",
-            limit_growth=limit_growth,
-        )
+    # From the second one as many come of each: there only the number of chats makes a difference.
+    for group, query, most in (("list of", "", PAGE), ("first 10 of", "?limit=10", 10)):
+        for size in sizes:
+            yield Read(
+                f"{group} {size:,}",
+                str(size),
+                query,
+                min(size, most),
+                group=group,
+                limit_ms=LIST_MS if not query and size == 10_000 else None,
+                limit_growth=GROWTH if size == 100_000 else None,
+            )
 
 
 def _pages(running: Site, most: int) -> Iterator[Read]:
