@@ -19,8 +19,8 @@ from pathlib import Path
 VENDOR = Path(__file__).resolve().parent.parent / "static" / "vendor"
 
 ICONS = (
-    *("arrow-up", "chevron-down", "log-out", "menu", "plus", "refresh-cw", "settings", "shield"),
-    *("square", "triangle-alert", "x"),
+    *("arrow-up", "chevron-down", "copy", "key-round", "log-out", "menu", "plus", "refresh-cw"),
+    *("settings", "shield", "square", "triangle-alert", "x"),
 )
 
 

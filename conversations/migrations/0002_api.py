@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0002_chats_version'),
+        ('accounts', '0003_chats_version'),
         ('conversations', '0001_initial'),
     ]
 
