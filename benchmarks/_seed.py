@@ -1,7 +1,8 @@
 """Fills a new store for conversations.py: `python -m benchmarks._seed 10 1000 10000`.
 
 Makes a user for each number, with that many chats, and a tenth as many in the trash; and the user
-"reader" with two long ones. Prints {user: session key} as JSON. The same text at every run.
+"reader" with two long ones. Prints {user: headers that log in} as JSON, by session, and for the
+"10000 by token". The same text at every run.
 """
 
 import gc
@@ -23,7 +24,7 @@ from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.test import Client  # noqa: E402
 
-from accounts.models import Organization, User  # noqa: E402
+from accounts.models import ApiToken, Organization, User  # noqa: E402
 from chatcore import clock  # noqa: E402
 from conversations.models import (  # noqa: E402
     Conversation,
@@ -50,6 +51,8 @@ MEAN_CHARACTERS = {MessageRole.USER: 120, MessageRole.ASSISTANT: 900}
 # Lengths are log-normal: many short texts, few long ones. The mean is exp(mu + sigma ** 2 / 2).
 SIGMA = 0.7
 CHATS_AT_ONCE = 2_000
+# Django wants a token of this length twice; it need not have made it.
+CSRF_TOKEN = "b" * 32
 
 randomly = random.Random(3)
 PROSE = " ".join(randomly.choices(WORDS.split(), k=100_000))
@@ -67,7 +70,10 @@ def main(sizes: list[int]) -> None:
         _save(_chats(user, size, now))
     users["reader"] = reader = _user(organization, "reader")
     _save(_chat(reader, f"long-{length}", length, now) for length in LONG_CHATS)
-    print(json.dumps({name: _log_in(user) for name, user in users.items()}))
+    logins = {name: _session(user) for name, user in users.items()}
+    token = ApiToken.objects.issue(users["10000"], "benchmark", lifetime=None, now=now)
+    logins["10000 by token"] = {"Authorization": f"Bearer {token}"}
+    print(json.dumps(logins))
 
 
 def _user(organization: Organization, name: str) -> User:
@@ -141,10 +147,14 @@ def _save(chats: Iterator[tuple[Conversation, list[Message]]]) -> None:
         Message.objects.bulk_create(message for _, messages in some for message in messages)
 
 
-def _log_in(user: User) -> str:
+def _session(user: User) -> dict[str, str]:
     browser = Client()
     browser.force_login(user)
-    return browser.cookies[settings.SESSION_COOKIE_NAME].value
+    session = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    return {
+        "Cookie": f"sessionid={session}; csrftoken={CSRF_TOKEN}",
+        "X-CSRFToken": CSRF_TOKEN,
+    }
 
 
 if __name__ == "__main__":

@@ -17,20 +17,15 @@ from tests.fakes.mongodb import mongod
 from tests.fakes.ports import free_port
 from tests.server import Server
 
-# Django wants a token of this length twice; it need not have made it.
-CSRF_TOKEN = "b" * 32
-
 
 class Client:
     """One kept-open connection. It parses next to nothing: the server is to be measured."""
 
-    def __init__(self, port: int, session: str = "") -> None:
+    def __init__(self, port: int, login: dict[str, str] | None = None) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._headers = (
-            f"Host: localhost:{port}\r\nAccept: application/json\r\n"
-            f"Cookie: sessionid={session}; csrftoken={CSRF_TOKEN}\r\nX-CSRFToken: {CSRF_TOKEN}\r\n"
-        )
+        headers = {"Host": f"localhost:{port}", "Accept": "application/json", **(login or {})}
+        self._headers = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
     def __enter__(self) -> "Client":
         return self
@@ -71,16 +66,16 @@ class Client:
 
 @dataclass(frozen=True)
 class Site:
-    """What is running. `sessions` has the session key of each user that _seed.py makes."""
+    """What is running. `logins` has headers for each user that _seed.py makes."""
 
     server: Server
     bare_port: int
     bare_pid: int
     mongod_pid: int | None
-    sessions: dict[str, str]
+    logins: dict[str, dict[str, str]]
 
     def client(self, user: str) -> Client:
-        return Client(self.server.port, self.sessions[user])
+        return Client(self.server.port, self.logins[user])
 
 
 @contextmanager
@@ -103,14 +98,14 @@ def site(store: str, sizes: Sequence[int]) -> Iterator[Site | None]:
             environment["MONGODB_URI"] = f"{database.uri}?directConnection=true"
         server = Server(Path(folder), **environment)
         with on_core(server_core):
-            sessions = _seed(server.environment, sizes)
+            logins = _seed(server.environment, sizes)
             bare_port, bare_pid = stack.enter_context(_bare())
             stack.callback(server.stop)
             server.start()
-        yield Site(server, bare_port, bare_pid, database.pid if database else None, sessions)
+        yield Site(server, bare_port, bare_pid, database.pid if database else None, logins)
 
 
-def _seed(environment: dict[str, str], sizes: Sequence[int]) -> dict[str, str]:
+def _seed(environment: dict[str, str], sizes: Sequence[int]) -> dict[str, dict[str, str]]:
     begun = time.perf_counter()
     command = [sys.executable, "-m", "benchmarks._seed", *map(str, sizes)]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)

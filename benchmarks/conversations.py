@@ -123,6 +123,7 @@ def _lists(sizes: Sequence[int]) -> Iterator[Read]:
 
 
 def _pages(running: Site, most: int) -> Iterator[Read]:
+    yield Read("10,000 by API token", "10000 by token", "", PAGE)
     cursor = _later_cursor(running, most)
     yield Read(f"later page of {most:,}", str(most), f"?cursor={cursor}", PAGE)
     yield Read("trash of 10,000", "10000", "?deleted=true", PAGE)
