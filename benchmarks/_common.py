@@ -20,14 +20,15 @@ from tests.fakes.mongodb import mongod_path
 
 ROOT = Path(__file__).resolve().parent.parent
 # What `manage.py start` serves with.
-SERVER = "daphne"
+SERVER = "uvicorn"
 
 
 def server_alone(application: str, port: int) -> list[str]:
     """The command that serves `module:name` by the server that `manage.py start` uses."""
     return [
-        *(sys.executable, "-m", SERVER, "--verbosity", "0"),
-        *("-b", "127.0.0.1", "-p", str(port), application),
+        *(sys.executable, "-m", SERVER, "--port", str(port)),
+        *("--loop", "asyncio", "--http", "httptools", "--lifespan", "off"),
+        *("--no-access-log", "--log-level", "warning", "--no-server-header", application),
     ]
 
 

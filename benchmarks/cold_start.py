@@ -1,7 +1,7 @@
 """How long from the command to the first HTTP answer, and how much memory then idles?
 
 Runs the product (`manage.py start`, SQLite, migrated) with the demo and with both providers' SDKs
-and, beside it in the same run, the least that Daphne can serve: one ASGI function without Django.
+and, beside it in the same run, the least that uvicorn can serve: one ASGI function without Django.
 Prints medians and their ratio.
 """
 
@@ -21,6 +21,7 @@ RUNS = 7
 IDLE_SECONDS = 5
 BARE = """
 async def application(scope, receive, send):
+    assert scope["type"] == "http"
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"ok"})
 """
@@ -60,7 +61,7 @@ def main() -> None:
         contestants = {
             "Chatcore, demo": (product, environment),
             "Chatcore, both SDKs": (product, keys),
-            "Daphne alone": (bare, environment),
+            "uvicorn alone": (bare, environment),
         }
         figures: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
         for _ in range(RUNS):
@@ -68,7 +69,7 @@ def main() -> None:
                 figures[name].append(measure(command, port, variables))
 
     print(f"Cold start, medians of {RUNS} runs", *machine(), sep="\n")
-    base = medians(figures["Daphne alone"])
+    base = medians(figures["uvicorn alone"])
     print(f"{'':<20}{'first answer':>14}{'idle memory':>14}{'ratios':>14}")
     for name, runs in figures.items():
         seconds, megabytes = medians(runs)
