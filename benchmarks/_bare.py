@@ -1,9 +1,11 @@
 """The least that Django can answer: a small JsonResponse, no middleware, no database."""
 
+import django
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
+
+from chatcore.handler import Handler
 
 PAYLOAD = {"conversations": [{"id": "chat-1", "title": "A bare answer"}], "nextCursor": None}
 
@@ -17,4 +19,5 @@ def answer(_request: HttpRequest) -> JsonResponse:
 
 urlpatterns = [path("", answer)]
 settings.configure(ALLOWED_HOSTS=["localhost"], ROOT_URLCONF=__name__, MIDDLEWARE=[])
-application = get_asgi_application()
+django.setup(set_prefix=False)
+application = Handler()

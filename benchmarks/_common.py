@@ -121,11 +121,20 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def introduce(title: str, *, markdown: bool) -> None:
+    """Print what is measured, where, and by which command."""
+    command = " ".join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+    if markdown:
+        print(f"## {title}", *machine(), f"`{command}`", sep="\n\n", end="\n\n")
+    else:
+        print(title, *machine(), command, sep="\n", end="\n\n")
+
+
 def show(rows: Sequence[Sequence[str]], *, markdown: bool) -> None:
     """Print a table; the first row is its heading. Numbers stand to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     is_number = [
-        any(re.fullmatch(r"[\d.]+( x)?", cell) for cell in column)
+        any(re.fullmatch(r"[\d.]+( x| s| MB)?", cell) for cell in column)
         for column in zip(*rows, strict=True)
     ]
     lines = [

@@ -5,6 +5,7 @@ and, beside it in the same run, the least that uvicorn can serve: one ASGI funct
 Prints medians and their ratio.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks._common import ROOT, machine, medians, server_alone, wait_for_answer
+from benchmarks._common import ROOT, introduce, medians, server_alone, show, wait_for_answer
 from tests.fakes.ports import free_port
 
 RUNS = 7
@@ -44,6 +45,9 @@ def measure(command: list[str], port: int, environment: dict[str, str]) -> tuple
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--markdown", action="store_true", help="for docs/performance.md")
+    markdown = parser.parse_args().markdown
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "bare.py").write_text(BARE)
         port = free_port()
@@ -68,14 +72,15 @@ def main() -> None:
             for name, (command, variables) in contestants.items():
                 figures[name].append(measure(command, port, variables))
 
-    print(f"Cold start, medians of {RUNS} runs", *machine(), sep="\n")
+    introduce(f"Cold start, medians of {RUNS} runs", markdown=markdown)
     base = medians(figures["uvicorn alone"])
-    print(f"{'':<20}{'first answer':>14}{'idle memory':>14}{'ratios':>14}")
+    rows = [["", "first answer", "idle memory", "time, ratio", "memory, ratio"]]
     for name, runs in figures.items():
         seconds, megabytes = medians(runs)
-        ratios = f"{seconds / base[0]:.1f} x {megabytes / base[1]:.1f} x"
-        print(f"{name:<20}{seconds:>12.2f} s{megabytes:>11.0f} MB{ratios:>14}")
-    print(f"The very first start, which also makes the tables: {first:.2f} s")
+        ratios = [f"{seconds / base[0]:.1f} x", f"{megabytes / base[1]:.1f} x"]
+        rows.append([name, f"{seconds:.2f} s", f"{megabytes:.0f} MB", *ratios])
+    show(rows, markdown=markdown)
+    print(f"\nThe very first start, which also makes the tables: {first:.2f} s")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from benchmarks._common import cpu_seconds, machine, show, tell
+from benchmarks._common import cpu_seconds, introduce, show, tell
 from benchmarks._site import Client, Site, site
 
 API = "/api/assistant/conversations"
@@ -80,19 +80,20 @@ Table = dict[tuple[str, str], Figures]
 def main() -> None:
     options = _options()
     sizes = SIZES[:-1] if options.quick else SIZES
-    print("Reading conversations over HTTP", *machine(), sep="\n")
+    introduce("Reading conversations over HTTP", markdown=options.markdown)
     for store in options.store or STORES:
         tell(f"{STORES[store]} ...")
         with site(store, sizes) as running:
             if running is None:
-                print(f"\n{STORES[store]}: skipped, there is no mongod; set MONGOD_BIN")
+                print(f"{STORES[store]}: skipped, there is no mongod; set MONGOD_BIN\n")
                 continue
             contestants = reads(running, sizes)
             for read in contestants:
                 check(running, read)
             table = measure(running, contestants, quick=options.quick)
-        print(f"\n{'### ' if options.markdown else ''}{STORES[store]}\n")
+        print(f"{'### ' if options.markdown else ''}{STORES[store]}\n")
         show(list(rows(table, contestants)), markdown=options.markdown)
+        print()
 
 
 def _options() -> argparse.Namespace:

@@ -90,6 +90,8 @@ else:
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": DATA_DIR / "chatcore.sqlite3",
+            # For as long as its thread: to open one and to read the schema takes a millisecond.
+            "CONN_MAX_AGE": None,
             "OPTIONS": {
                 # Writers queue at the start of a transaction; none fails in its middle.
                 "transaction_mode": "IMMEDIATE",
@@ -144,7 +146,6 @@ except (OSError, UnicodeDecodeError) as error:
 
 # --- Applications -------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "daphne",
     *(["django_mongodb_backend"] if MONGODB_URI else []),
     "accounts.apps.AdminConfig",
     "chatcore.apps.AuthConfig",
@@ -277,5 +278,7 @@ LOGGING = {
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
         # A page that is not there, or not for this person, is nothing to report.
         "django.request": {"level": "ERROR"},
+        # Nor is what a stranger sends that is no HTTP.
+        "uvicorn.error": {"level": "ERROR"},
     },
 }
