@@ -61,7 +61,8 @@ format: install-dev ## Put the code into shape
 	$(VENV)/bin/ruff format .
 
 bench: install install-dev ## Measure
-	@for script in benchmarks/[a-z]*.py; do $(RUN) $$script || exit 1; done
+	@for script in benchmarks/[a-z]*.py; do \
+		$(RUN) -m benchmarks.$$(basename $$script .py) || exit 1; done
 
 lock: install-dev ## Pin requirements.in and requirements-dev.in anew
 	for name in requirements requirements-dev; do \

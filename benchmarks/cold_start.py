@@ -5,9 +5,8 @@ and, beside it in the same run, the least that uvicorn can serve: one ASGI funct
 Prints medians and their ratio.
 """
 
-import http.client
+import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,10 +15,8 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from tests.fakes.ports import free_port  # noqa: E402
+from benchmarks._common import ROOT, introduce, medians, server_alone, show, wait_for_answer
+from tests.fakes.ports import free_port
 
 RUNS = 7
 IDLE_SECONDS = 5
@@ -38,7 +35,7 @@ def measure(command: list[str], port: int, environment: dict[str, str]) -> tuple
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_for_answer(port)
+        wait_for_answer(port, "/login")
         seconds = time.perf_counter() - begun
         time.sleep(IDLE_SECONDS)
         return seconds, psutil.Process(process.pid).memory_info().rss / 1e6
@@ -47,22 +44,10 @@ def measure(command: list[str], port: int, environment: dict[str, str]) -> tuple
         process.wait(timeout=20)
 
 
-def wait_for_answer(port: int, limit: float = 30) -> None:
-    deadline = time.perf_counter() + limit
-    while time.perf_counter() < deadline:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=limit)
-        try:
-            connection.request("GET", "/login")
-            connection.getresponse().read()
-            return
-        except ConnectionRefusedError:
-            time.sleep(0.01)
-        finally:
-            connection.close()
-    raise TimeoutError("the server did not answer")
-
-
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--markdown", action="store_true", help="for docs/performance.md")
+    markdown = parser.parse_args().markdown
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "bare.py").write_text(BARE)
         port = free_port()
@@ -74,8 +59,7 @@ def main() -> None:
             "PYTHONPATH": folder,
         }
         product = [sys.executable, "manage.py", "start"]
-        bare = [sys.executable, "-m", "uvicorn", "--port", str(port), "--loop", "asyncio"]
-        bare.append("bare:application")
+        bare = server_alone("bare:application", port)
         keys = {**environment, "OPENAI_API_KEY": "sk-none", "ANTHROPIC_API_KEY": "sk-none"}
         first, _ = measure(product, port, environment)
         contestants = {
@@ -88,17 +72,15 @@ def main() -> None:
             for name, (command, variables) in contestants.items():
                 figures[name].append(measure(command, port, variables))
 
-    medians = {
-        name: tuple(statistics.median(column) for column in zip(*runs, strict=True))
-        for name, runs in figures.items()
-    }
-    print(f"Cold start, medians of {RUNS} runs, Python {sys.version.split()[0]}")
-    base = medians["uvicorn alone"]
-    print(f"{'':<20}{'first answer':>14}{'idle memory':>14}{'ratios':>14}")
-    for name, (seconds, megabytes) in medians.items():
-        ratios = f"{seconds / base[0]:.1f} x {megabytes / base[1]:.1f} x"
-        print(f"{name:<20}{seconds:>12.2f} s{megabytes:>11.0f} MB{ratios:>14}")
-    print(f"The very first start, which also makes the tables: {first:.2f} s")
+    introduce(f"Cold start, medians of {RUNS} runs", markdown=markdown)
+    base = medians(figures["uvicorn alone"])
+    rows = [["", "first answer", "idle memory", "time, ratio", "memory, ratio"]]
+    for name, runs in figures.items():
+        seconds, megabytes = medians(runs)
+        ratios = [f"{seconds / base[0]:.1f} x", f"{megabytes / base[1]:.1f} x"]
+        rows.append([name, f"{seconds:.2f} s", f"{megabytes:.0f} MB", *ratios])
+    show(rows, markdown=markdown)
+    print(f"\nThe very first start, which also makes the tables: {first:.2f} s")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,11 @@ class Server:
     def url(self) -> str:
         return f"http://localhost:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self, **environment: str) -> "Server":
         """Return when the line with the address was printed."""
         self.environment.update(environment)

@@ -39,6 +39,11 @@ class MongoServer:
         """Ends with the host, so that a database name can follow."""
         return f"mongodb://127.0.0.1:{self.port}/"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Return when the node takes writes. Raises RuntimeError if it does not."""
         command = [

@@ -1,0 +1,126 @@
+"""The product with a store of its own, the bare answer beside it, and a client for both."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks._common import ROOT, cores, on_core, server_alone, tell, wait_for_answer
+from tests.fakes.mongodb import mongod
+from tests.fakes.ports import free_port
+from tests.server import Server
+
+
+class Client:
+    """One kept-open connection. It parses next to nothing: the server is to be measured."""
+
+    def __init__(self, port: int, login: dict[str, str] | None = None) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        headers = {"Host": f"localhost:{port}", "Accept": "application/json", **(login or {})}
+        self._headers = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._socket.close()
+
+    def get(self, path: str) -> bytes:
+        return self._request(f"GET {path} HTTP/1.1\r\n{self._headers}\r\n".encode())
+
+    def patch(self, path: str, value: object) -> bytes:
+        body = json.dumps(value).encode()
+        head = (
+            f"PATCH {path} HTTP/1.1\r\n{self._headers}"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return self._request(head.encode() + body)
+
+    def _request(self, request: bytes) -> bytes:
+        """The body. Raises RuntimeError for any status but 200."""
+        self._socket.sendall(request)
+        received = bytearray()
+        while (end := received.find(b"\r\n\r\n")) < 0:
+            received += self._receive()
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", received[:end])
+        if not received.startswith(b"HTTP/1.1 200 ") or length is None:
+            raise RuntimeError(f"{request[:300]!r} was answered by {bytes(received[:600])!r}")
+        end += 4
+        while len(received) < end + int(length[1]):
+            received += self._receive()
+        return bytes(received[end:])
+
+    def _receive(self) -> bytes:
+        if not (piece := self._socket.recv(1 << 18)):
+            raise RuntimeError("the server hung up")
+        return piece
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is running. `logins` has headers for each user that _seed.py makes."""
+
+    server: Server
+    bare_port: int
+    bare_pid: int
+    mongod_pid: int | None
+    logins: dict[str, dict[str, str]]
+
+    def client(self, user: str) -> Client:
+        return Client(self.server.port, self.logins[user])
+
+
+@contextmanager
+def site(store: str, sizes: Sequence[int]) -> Iterator[Site | None]:
+    """Everything started and filled, in a folder of its own; None without a mongod to run.
+
+    Both servers have one core; mongod has the other one, and so has the caller meanwhile.
+    """
+    server_core, other_core = cores() or (None, None)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="chatcore-bench-"))
+        stack.enter_context(on_core(other_core))
+        # Cold reads need more changes than a person is allowed in a minute.
+        database, environment = None, {"API_WRITE_LIMIT": "off"}
+        if store == "mongodb":
+            database = stack.enter_context(mongod())
+            if database is None:
+                yield None
+                return
+            environment["MONGODB_URI"] = f"{database.uri}?directConnection=true"
+        server = Server(Path(folder), **environment)
+        with on_core(server_core):
+            logins = _seed(server.environment, sizes)
+            bare_port, bare_pid = stack.enter_context(_bare())
+            stack.callback(server.stop)
+            server.start()
+        yield Site(server, bare_port, bare_pid, database.pid if database else None, logins)
+
+
+def _seed(environment: dict[str, str], sizes: Sequence[int]) -> dict[str, dict[str, str]]:
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "benchmarks._seed", *map(str, sizes)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+    tell(f"filled in {time.perf_counter() - begun:.0f} s")
+    return json.loads(done.stdout)
+
+
+@contextmanager
+def _bare() -> Iterator[tuple[int, int]]:
+    """Port and process of the least that Django can answer, by the server of the product."""
+    port = free_port()
+    process = subprocess.Popen(server_alone("benchmarks._bare:application", port), cwd=ROOT)
+    try:
+        wait_for_answer(port)
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
