@@ -3,9 +3,11 @@
 import http.client
 import signal
 import socket
+from contextlib import closing
 
 import pytest
 
+from chatcore.management.commands.start import _listen
 from tests.chatcore.test_settings import manage
 from tests.server import Server
 
@@ -60,3 +62,9 @@ def test_what_is_no_http_is_refused_and_not_logged(server):
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert server.stop() == 0
     assert server.said() == f"Preparing the store ...\n{server.line}\nStopped.\n"
+
+
+def test_small_answers_do_not_wait_for_an_acknowledgement():
+    """asyncio sets TCP_NODELAY only on connections whose listener names its protocol."""
+    with closing(_listen("127.0.0.1", 0)) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
