@@ -1,23 +1,27 @@
 """Rows of one table by one of its indexes, as plain dicts: what the hot reads are made of.
 
-A model costs more than its query. And on MongoDB Django's ordered queries compute fields before
-they sort, which keeps every index from serving the order: there these rows are read by `find`.
+To put a query together costs Django several times what the store takes to answer it, and a model
+more than its row. On MongoDB its ordered queries also compute fields before they sort, which keeps
+every index from serving the order. So these few shapes of a query are written here, for each store.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 from uuid import UUID
 
+import msgspec
 from django.db import connection, models
 
 from chatcore.db import column_of
+
+Model = TypeVar("Model", bound=models.Model)
 
 Row = dict[str, Any]
 # Field and direction, outermost first.
 Order = Sequence[tuple[str, Literal[1, -1]]]
 # One alternative of a condition: field, operator, value.
-Condition = tuple[str, Literal["exact", "lt", "gt"], Any]
+Condition = tuple[str, Literal["=", "<", ">"], Any]
 
 
 def read(
@@ -36,16 +40,22 @@ def read(
     `after` holds the values of the `order` fields of the row to go on behind.
     """
     beyond = _beyond(order, after) if after is not None else []
-    if connection.vendor == "mongodb":
-        return _find(model, fields, equal, present, order, beyond, limit)
-    rows = cast(Any, model).objects.filter(**equal)
-    if present is not None:
-        rows = rows.filter(**{f"{present}__isnull": False})
-    if beyond:
-        name, operator, value = beyond[0][0]
-        rows = rows.filter(_any_of(beyond), **{f"{name}__{operator}e": value})
-    names = [name if direction == 1 else f"-{name}" for name, direction in order]
-    return list(rows.order_by(*names).values(*fields)[:limit])
+    find = _find if connection.vendor == "mongodb" else _select
+    found = find(model, fields, equal, present, order, beyond, limit)
+    readers = [(name, reader) for name in fields if (reader := _reader(model, name))]
+    rows = [dict(zip(fields, row, strict=True)) for row in found]
+    for row in rows:
+        for name, reader in readers:
+            if row[name] is not None:
+                row[name] = reader(row[name])
+    return rows
+
+
+def one(model: type[Model], **equal: Any) -> Model | None:
+    """The instance whose fields have these values, which a unique index is to serve; else None."""
+    names = [field.attname for field in model._meta.concrete_fields]
+    found = read(model, names, equal=equal, limit=1)
+    return model.from_db(connection.alias, names, list(found[0].values())) if found else None
 
 
 def _beyond(order: Order, after: Sequence[Any]) -> list[list[Condition]]:
@@ -56,16 +66,59 @@ def _beyond(order: Order, after: Sequence[Any]) -> list[list[Condition]]:
     alternatives: list[list[Condition]] = []
     same: list[Condition] = []
     for (name, direction), value in zip(order, after, strict=True):
-        alternatives.append([*same, (name, "gt" if direction == 1 else "lt", value)])
-        same.append((name, "exact", value))
+        alternatives.append([*same, (name, ">" if direction == 1 else "<", value)])
+        same.append((name, "=", value))
     return alternatives
 
 
-def _any_of(alternatives: list[list[Condition]]) -> models.Q:
-    any_of = models.Q()
-    for conditions in alternatives:
-        any_of |= models.Q(**{f"{name}__{operator}": value for name, operator, value in conditions})
-    return any_of
+def _stored(model: type[models.Model], name: str, value: Any) -> Any:
+    field = cast("models.Field[Any, Any]", model._meta.get_field(name))
+    return field.get_db_prep_value(value, connection)
+
+
+def _select(
+    model: type[models.Model],
+    fields: Sequence[str],
+    equal: Mapping[str, Any],
+    present: str | None,
+    order: Order,
+    beyond: list[list[Condition]],
+    limit: int,
+) -> list[tuple[Any, ...]]:
+    values: list[Any] = []
+
+    def column(name: str) -> str:
+        return connection.ops.quote_name(column_of(model, name))
+
+    def compare(name: str, operator: str, value: Any) -> str:
+        if value is None:
+            return f"{column(name)} IS NULL"
+        values.append(_stored(model, name, value))
+        return f"{column(name)} {operator} %s"
+
+    where = [compare(name, "=", value) for name, value in equal.items()]
+    if present is not None:
+        where.append(f"{column(present)} IS NOT NULL")
+    if beyond:
+        name, operator, value = beyond[0][0]
+        where.append(compare(name, f"{operator}=", value))
+        alternatives = (" AND ".join(compare(*each) for each in every) for every in beyond)
+        where.append("(" + " OR ".join(f"({each})" for each in alternatives) + ")")
+    # All names come from the models; values are passed beside the statement.
+    sql = (
+        f"SELECT {', '.join(map(column, fields))}"  # noqa: S608
+        f" FROM {connection.ops.quote_name(model._meta.db_table)} WHERE {' AND '.join(where)}"
+    )
+    if order:
+        sql += " ORDER BY " + ", ".join(
+            f"{column(name)} {'ASC' if direction == 1 else 'DESC'}" for name, direction in order
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} LIMIT {limit:d}", values)
+        return cast("list[tuple[Any, ...]]", cursor.fetchall())
+
+
+_OPERATORS = {"=": "$eq", "<": "$lt", ">": "$gt"}
 
 
 def _find(
@@ -76,36 +129,31 @@ def _find(
     order: Order,
     beyond: list[list[Condition]],
     limit: int,
-) -> list[Row]:
+) -> list[tuple[Any, ...]]:
     from django_mongodb_backend.query import wrap_database_errors
 
-    def stored(name: str, value: Any) -> Any:
-        if value is None:
-            return None
-        field = cast("models.Field[Any, Any]", model._meta.get_field(name))
-        return field.get_db_prep_value(value, connection)
-
     where: dict[str, Any] = {
-        column_of(model, name): stored(name, value) for name, value in equal.items()
+        column_of(model, name): None if value is None else _stored(model, name, value)
+        for name, value in equal.items()
     }
     if present is not None:
         where[column_of(model, present)] = {"$ne": None}
     if beyond:
         name, operator, value = beyond[0][0]
-        bound = {f"{_OPERATORS[operator]}e": stored(name, value)}
+        bound = {f"{_OPERATORS[operator]}e": _stored(model, name, value)}
         where[column_of(model, name)] = {**where.get(column_of(model, name), {}), **bound}
         where["$or"] = [
             {
-                column_of(model, name): {_OPERATORS[operator]: stored(name, value)}
-                for name, operator, value in conditions
+                column_of(model, name): {_OPERATORS[operator]: _stored(model, name, value)}
+                for name, operator, value in every
             }
-            for conditions in beyond
+            for every in beyond
         ]
-    columns = {column_of(model, name): name for name in fields}
+    columns = [column_of(model, name) for name in fields]
     sort = [(column_of(model, name), direction) for name, direction in order]
 
     @wrap_database_errors  # type: ignore[untyped-decorator]
-    def find() -> list[Row]:
+    def find() -> list[tuple[Any, ...]]:
         database = cast(Any, connection)
         found = database.get_collection(model._meta.db_table).find(
             where,
@@ -114,22 +162,33 @@ def _find(
             limit=limit,
             session=database.session,
         )
-        return [
-            {name: _read(model, name, row[column]) for column, name in columns.items()}
-            for row in found
-        ]
+        return [tuple(row.get(column) for column in columns) for row in found]
 
-    return cast("list[Row]", find())
+    return cast("list[tuple[Any, ...]]", find())
 
 
-_OPERATORS = {"exact": "$eq", "lt": "$lt", "gt": "$gt"}
+def _reader(model: type[models.Model], name: str) -> Callable[[Any], Any] | None:
+    """How a value of this field becomes Python's, None if it is already."""
+    field: Any = model._meta.get_field(name)
+    while isinstance(field, models.ForeignKey):
+        field = field.target_field
+    readers = _FROM_MONGODB if connection.vendor == "mongodb" else _FROM_SQL
+    return next((reader for kind, reader in readers.items() if isinstance(field, kind)), None)
 
 
-def _read(model: type[models.Model], name: str, value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int(value)  # the driver's Int64 is an int that no encoder knows
-    if isinstance(value, str) and isinstance(model._meta.get_field(name), models.UUIDField):
-        return UUID(value)
-    return value
+def _in_utc(moment: datetime) -> datetime:
+    """Both drivers give times without a zone."""
+    return moment.replace(tzinfo=UTC)
+
+
+_FROM_SQL: dict[type[Any], Callable[[Any], Any]] = {
+    models.UUIDField: UUID,
+    models.DateTimeField: _in_utc,
+    models.JSONField: msgspec.json.decode,
+}
+_FROM_MONGODB: dict[type[Any], Callable[[Any], Any]] = {
+    models.UUIDField: UUID,
+    models.DateTimeField: _in_utc,
+    # The driver's Int64 is an int that no encoder knows.
+    models.IntegerField: int,
+}

@@ -29,6 +29,8 @@ ASGI_APPLICATION = "chatcore.asgi.application"
 # --- Accounts -----------------------------------------------------------------------------------
 ALLOW_SIGNUP = ENV.boolean("ALLOW_SIGNUP", default=False)
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.Backend"]
+SESSION_ENGINE = "accounts.session_store"
 LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "assistant:chat"
 LOGOUT_REDIRECT_URL = "accounts:login"
