@@ -1,4 +1,4 @@
-"""People and organisations in Django's admin."""
+"""People, organisations and API tokens in Django's admin."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from accounts.models import Organization, Role, User
+from accounts.models import ApiToken, Organization, Role, User
 from accounts.sessions import person
 
 # What a person may do follows from their role alone.
@@ -72,3 +72,21 @@ class OrganizationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("name", "created_at")
     search_fields = ("name",)
     readonly_fields = ("created_at",)
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """To look at and to delete. Who may use a token is its person alone, so they make it."""
+
+    list_display = ("name", "user", "created", "last_used_at", "expiry")
+    list_select_related = ("user",)
+    search_fields = ("name", "user__email", "token_key__startswith")
+    search_help_text = "A name, an e-mail, or the first 15 characters of a token that was found."
+    ordering = ("-created",)
+    fields = ("name", "user", "token_key", "created", "last_used_at", "expiry")
+
+    def has_add_permission(self, _request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _obj: ApiToken | None = None) -> bool:
+        return False

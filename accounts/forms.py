@@ -1,6 +1,7 @@
-"""The forms of logging in, signing up and setting up."""
+"""The forms of logging in, signing up, setting up, and of API tokens."""
 
 import math
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -10,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
 from accounts.clients import client_address
-from accounts.models import Organization, User
+from accounts.models import ApiToken, Organization, TooManyTokens, User
 from chatcore import limits
 from chatcore.db import atomic
 
@@ -123,4 +124,44 @@ class SignupForm(NewAccountForm):
                 )
         except IntegrityError:
             self.add_error("email", "There is an account with this address; log in instead.")
+            return None
+
+
+class ApiTokenForm(forms.Form):
+    LIFETIMES = {
+        "30": timedelta(days=30),
+        "90": timedelta(days=90),
+        "365": timedelta(days=365),
+        "never": None,
+    }
+
+    name = forms.CharField(
+        label="What it is for",
+        max_length=ApiToken.NAME_LENGTH,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    lifetime = forms.ChoiceField(
+        label="Expires",
+        choices=[
+            ("30", "after 30 days"),
+            ("90", "after 90 days"),
+            ("365", "after 1 year"),
+            ("never", "never"),
+        ],
+        initial="90",
+    )
+
+    def save(self, user: User, now: datetime) -> str | None:
+        """The new token, or None (and an error) if the person has as many as one may have."""
+        lifetime = self.LIFETIMES[self.cleaned_data["lifetime"]]
+        try:
+            return ApiToken.objects.issue(
+                user, self.cleaned_data["name"], lifetime=lifetime, now=now
+            )
+        except TooManyTokens:
+            self.add_error(
+                None,
+                f"You have {ApiToken.MOST_PER_PERSON} tokens, which is the most."
+                " Revoke one that is no longer used.",
+            )
             return None

@@ -1,9 +1,12 @@
 """Who uses this installation: people, the organisation each belongs to, and what they may do."""
 
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import IntegrityError, models
+from knox.models import AbstractAuthToken, get_digest_token
+from knox.settings import CONSTANTS as KNOX
 
 from chatcore import clock
 from chatcore.db import in_transaction
@@ -14,6 +17,10 @@ FIRST_ORGANIZATION_NAME = "My organisation"
 
 class SetupClosed(Exception):
     """The first administrator is there already."""
+
+
+class TooManyTokens(Exception):
+    """The person has as many API tokens as one may have."""
 
 
 class Organization(models.Model):
@@ -111,6 +118,10 @@ class User(AbstractBaseUser):
         db_column="isActive",
         help_text="Without the tick the person can no longer log in. Their chats are kept.",
     )
+    # Counts the changes to this person's chats; what is cached of their list holds for one value.
+    chats_version = models.PositiveBigIntegerField(
+        default=0, editable=False, db_column="chatsVersion"
+    )
     last_login = models.DateTimeField("last log-in", null=True, blank=True, db_column="lastLogin")
     created_at = models.DateTimeField(default=clock.now, editable=False, db_column="createdAt")
 
@@ -132,6 +143,14 @@ class User(AbstractBaseUser):
     def clean(self) -> None:
         super().clean()
         self.email = type(self).objects.normalize_email(self.email)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """As Django's, but for `chats_version`: whoever read the person a while ago would turn the
+        count back."""
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            names = [field.attname for field in self._meta.concrete_fields if not field.primary_key]
+            kwargs["update_fields"] = [name for name in names if name != "chats_version"]
+        super().save(*args, **kwargs)
 
     @property
     def display_name(self) -> str:
@@ -169,3 +188,73 @@ class Installation(models.Model):
     def is_set_up(cls) -> bool:
         """Whether the first administrator was made, here or by `createsuperuser`."""
         return cls.objects.filter(pk=cls.KEY).exists() or User.objects.exists()
+
+
+class ApiTokenManager(models.Manager["ApiToken"]):
+    def for_user(self, user: User) -> "models.QuerySet[ApiToken]":
+        """This person's own, newest first. Somebody else's is not there, whatever the role."""
+        return self.filter(user=user).order_by("-created")
+
+    def issue(self, user: User, name: str, *, lifetime: timedelta | None, now: datetime) -> str:
+        """A new token, of which only a digest is stored. Raises TooManyTokens.
+
+        Two requests at one moment may pass the limit by one, which does no harm.
+        """
+        if self.for_user(user).count() >= self.model.MOST_PER_PERSON:
+            raise TooManyTokens
+        digest, token = get_digest_token()
+        self.create(
+            user=user,
+            name=name,
+            digest=digest,
+            token_key=token[: KNOX.TOKEN_KEY_LENGTH],
+            created=now,
+            expiry=now + lifetime if lifetime else None,
+        )
+        return str(token)
+
+
+class ApiToken(AbstractAuthToken):
+    """Lets a program act as its person at the REST API. Only the token's digest is stored."""
+
+    MOST_PER_PERSON: ClassVar[int] = 50
+    NAME_LENGTH: ClassVar[int] = 60
+    USE_NOTED_EVERY: ClassVar[timedelta] = timedelta(minutes=1)
+
+    # Not knox's, which is the digest: that belongs into no address and no page.
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False, db_column="_id")
+    digest = models.CharField(max_length=KNOX.DIGEST_LENGTH)
+    token_key = models.CharField(
+        "begins with", max_length=KNOX.TOKEN_KEY_LENGTH, db_column="tokenKey"
+    )
+    user = models.ForeignKey(
+        User,
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_column="userId",
+        db_index=False,
+        verbose_name="person",
+    )
+    name = models.CharField(max_length=NAME_LENGTH)
+    created = models.DateTimeField("made", default=clock.now, editable=False, db_column="createdAt")
+    last_used_at = models.DateTimeField("last used", null=True, blank=True, db_column="lastUsedAt")
+    expiry = models.DateTimeField("expires", null=True, blank=True, db_column="expiresAt")
+
+    objects: ClassVar[ApiTokenManager] = ApiTokenManager()
+
+    class Meta:
+        db_table = "api_tokens"
+        verbose_name = "API token"
+        constraints = [models.UniqueConstraint(fields=["digest"], name="api_tokens_digest")]
+        indexes = [models.Index(fields=["user", "-created"], name="api_tokens_user_created")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def has_expired(self, now: datetime) -> bool:
+        return self.expiry is not None and self.expiry <= now
+
+    def note_use(self, now: datetime) -> None:
+        """Write the time of use, once a minute at most, so that a read stays a read."""
+        if self.last_used_at is None or now - self.last_used_at >= self.USE_NOTED_EVERY:
+            ApiToken.objects.filter(pk=self.pk).update(last_used_at=now)

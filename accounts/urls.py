@@ -10,4 +10,6 @@ urlpatterns = [
     path("password", views.PasswordChangeView.as_view(), name="password"),
     path("setup", views.setup, name="setup"),
     path("signup", views.signup, name="signup"),
+    path("tokens", views.tokens, name="tokens"),
+    path("tokens/<uuid:token_id>/revoke", views.revoke_token, name="revoke-token"),
 ]

@@ -338,6 +338,7 @@ def _save_answer(generation: Generation, usage: Usage | None, now: datetime) -> 
     else:
         # It was taken for dead too early, while its process was only asleep.
         answer.save()
+        conversation.change()
     if usage is not None and not is_counted:
         _count_tokens(conversation, usage)
 
@@ -345,6 +346,5 @@ def _save_answer(generation: Generation, usage: Usage | None, now: datetime) -> 
 def _count_tokens(conversation: Conversation, usage: Usage) -> None:
     # Read behind the write of `append`: until this transaction ends no other one can pass there.
     conversation.refresh_from_db(fields=["metadata"])
-    total = conversation.metadata.get("totalTokens", 0) + usage.total_tokens
-    conversation.metadata = {**conversation.metadata, "totalTokens": total}
-    conversation.save(update_fields=["metadata"])
+    total = (conversation.metadata.get("totalTokens") or 0) + usage.total_tokens
+    conversation.change(metadata={**conversation.metadata, "totalTokens": total})

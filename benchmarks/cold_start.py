@@ -1,7 +1,7 @@
 """How long from the command to the first HTTP answer, and how much memory then idles?
 
 Runs the product (`manage.py start`, SQLite, migrated) with the demo and with both providers' SDKs
-and, beside it in the same run, the least that Daphne can serve: one ASGI function without Django.
+and, beside it in the same run, the least that uvicorn can serve: one ASGI function without Django.
 Prints medians and their ratio.
 """
 
@@ -25,6 +25,7 @@ RUNS = 7
 IDLE_SECONDS = 5
 BARE = """
 async def application(scope, receive, send):
+    assert scope["type"] == "http"
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"ok"})
 """
@@ -73,14 +74,14 @@ def main() -> None:
             "PYTHONPATH": folder,
         }
         product = [sys.executable, "manage.py", "start"]
-        bare = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port)]
+        bare = [sys.executable, "-m", "uvicorn", "--port", str(port), "--loop", "asyncio"]
         bare.append("bare:application")
         keys = {**environment, "OPENAI_API_KEY": "sk-none", "ANTHROPIC_API_KEY": "sk-none"}
         first, _ = measure(product, port, environment)
         contestants = {
             "Chatcore, demo": (product, environment),
             "Chatcore, both SDKs": (product, keys),
-            "Daphne alone": (bare, environment),
+            "uvicorn alone": (bare, environment),
         }
         figures: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
         for _ in range(RUNS):
@@ -92,7 +93,7 @@ def main() -> None:
         for name, runs in figures.items()
     }
     print(f"Cold start, medians of {RUNS} runs, Python {sys.version.split()[0]}")
-    base = medians["Daphne alone"]
+    base = medians["uvicorn alone"]
     print(f"{'':<20}{'first answer':>14}{'idle memory':>14}{'ratios':>14}")
     for name, (seconds, megabytes) in medians.items():
         ratios = f"{seconds / base[0]:.1f} x {megabytes / base[1]:.1f} x"

@@ -2,11 +2,11 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatcore.settings")
 # Loads the apps; what follows imports models.
-http_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
@@ -14,6 +14,7 @@ from channels.security.websocket import WebsocketDenier  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from assistant.consumers import AssistantConsumer  # noqa: E402
+from chatcore.handler import Handler  # noqa: E402
 from chatcore.origins import OriginValidator  # noqa: E402
 
 sockets = [
@@ -22,7 +23,7 @@ sockets = [
 ]
 application = ProtocolTypeRouter(
     {
-        "http": http_application,
+        "http": Handler(),
         "websocket": OriginValidator(AuthMiddlewareStack(URLRouter(sockets))),
     }
 )

@@ -8,11 +8,16 @@ it is back.
 import logging
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
+from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
 from django_redis.cache import RedisCache
+from django_redis.serializers.base import BaseSerializer
 from redis.exceptions import RedisError
 
 logger = logging.getLogger("chatcore.cache")
@@ -25,8 +30,22 @@ ANSWER_SECONDS = 0.3
 CLIENT_OPTIONS = {
     "SOCKET_CONNECT_TIMEOUT": CONNECT_SECONDS,
     "SOCKET_TIMEOUT": ANSWER_SECONDS,
-    "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+    "SERIALIZER": "chatcore.cache.Serializer",
 }
+
+
+class Serializer(BaseSerializer):
+    """MessagePack: JSON bytes of a whole chat stand in it as they are, and nothing is executed."""
+
+    def dumps(self, value: Any) -> bytes:
+        return msgspec.msgpack.encode(value)
+
+    def loads(self, value: bytes) -> Any:
+        try:
+            return msgspec.msgpack.decode(value)
+        except msgspec.DecodeError:
+            # Of another version of this program, or of another program: not there.
+            return None
 
 
 class Breaker:
@@ -85,7 +104,8 @@ class ResilientRedisCache(BaseCache):
         super().__init__(params)
         self._redis = RedisCache(location, {**params, "OPTIONS": CLIENT_OPTIONS})
         # `params` has the number of entries that the cache in the process may hold.
-        self._local = LocMemCache(f"while-redis-is-away:{location}", params)
+        entries = params.get("OPTIONS", {}).get("MAX_ENTRIES")
+        self._local = LocMemCache(f"while-redis-is-away:{location}:{entries}", params)
         self._breaker = self._breakers.setdefault(location, Breaker())
 
     @property
@@ -141,3 +161,43 @@ class ResilientRedisCache(BaseCache):
 
     def close(self, **_kwargs: Any) -> None:
         """Nothing: the pool of connections to Redis outlives a request."""
+
+
+# --- Values that are as good as their version ---------------------------------------------------
+# Locks of this process, by key: many readers of what is not cached make it once.
+_making = [threading.Lock() for _ in range(64)]
+_hits: Counter[str] = Counter()
+_misses: Counter[str] = Counter()
+
+
+def versioned(
+    key: str, version: int, seconds: int, make: Callable[[], tuple[int, bytes]], *, kind: str
+) -> bytes:
+    """What is cached under `key` if it was made of this version; otherwise made anew and kept.
+
+    `make` returns the version that it read, which may be a later one, and the value. `kind` is the
+    name under which hits and misses are counted.
+    """
+    if (value := _cached(key, version)) is not None:
+        _hits[kind] += 1
+        return value
+    with _making[hash(key) % len(_making)]:
+        if (value := _cached(key, version)) is not None:
+            _hits[kind] += 1
+            return value
+        _misses[kind] += 1
+        made_of, value = make()
+        caches["documents"].set(key, (made_of, value), seconds)
+        return value
+
+
+def _cached(key: str, version: int) -> bytes | None:
+    match caches["documents"].get(key):
+        case (int(made_of), bytes(value)) if made_of == version:
+            return value
+    return None
+
+
+def use() -> dict[str, dict[str, int]]:
+    """Hits and misses of this process since its start, by kind of value."""
+    return {kind: {"hits": _hits[kind], "misses": _misses[kind]} for kind in {**_hits, **_misses}}

@@ -1,13 +1,14 @@
 """Every error of the API, in one shape: {"error": {"code", "message", "fields"?}}.
 
-    ApiError
-    ├── Invalid               400  what was sent cannot be taken; `fields` says where and why
-    ├── NotFound              404  not there, or not this person's
-    ├── Conflict              409  there is something else under this name
-    ├── Stale                 412  changed since the caller looked
-    ├── PreconditionRequired  428  the caller has to say which version is meant
-    ├── TooManyRequests       429  a limit; `Retry-After` says when it ends
-    └── StoreAway             503  the database cannot be reached
+ApiError
+├── Invalid               400  what was sent cannot be taken; `fields` says where and why
+├── NotFound              404  not there, or not this person's
+├── Conflict              409  there is something else under this name
+├── Stale                 412  changed since the caller looked
+├── TooLarge              413  more than one request may carry
+├── PreconditionRequired  428  the caller has to say which version is meant
+├── TooManyRequests       429  a limit; `Retry-After` says when it ends
+└── StoreAway             503  the database cannot be reached
 """
 
 from collections.abc import Mapping
@@ -38,6 +39,9 @@ class ApiError(Exception):
         # Beside `code` and `message`, such as the current version of what has changed.
         self.extra = dict(extra or {})
 
+    def body(self) -> dict[str, Any]:
+        return body(self.error_code, str(self), fields=self.fields, extra=self.extra)
+
 
 class Invalid(ApiError):
     status = 400
@@ -57,6 +61,11 @@ class Conflict(ApiError):
 class Stale(ApiError):
     status = 412
     code = "stale"
+
+
+class TooLarge(ApiError):
+    status = 413
+    code = "too_large"
 
 
 class PreconditionRequired(ApiError):
@@ -95,8 +104,4 @@ def body(
 
 
 def as_response(error: ApiError) -> JsonResponse:
-    return JsonResponse(
-        body(error.error_code, str(error), fields=error.fields, extra=error.extra),
-        status=error.status,
-        headers=error.headers,
-    )
+    return JsonResponse(error.body(), status=error.status, headers=error.headers)

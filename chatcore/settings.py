@@ -42,6 +42,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105  a name
+# Programs that look for leaked secrets find ours by the prefix.
+REST_KNOX = {"TOKEN_PREFIX": "cc_", "AUTH_HEADER_PREFIX": "Bearer"}
 
 # --- Providers ----------------------------------------------------------------------------------
 OPENAI_API_KEY = ENV.secret("OPENAI_API_KEY")
@@ -68,6 +71,8 @@ MONGODB_URI = ENV.url("MONGODB_URI", ("mongodb", "mongodb+srv"), secret=True)
 REDIS_URL = ENV.url("REDIS_URL", ("redis", "rediss", "unix"), secret=True)
 
 DATABASES: dict[str, dict[str, Any]]
+# Knox's migrations would make its own table of tokens beside the model that stands in for it.
+MIGRATION_MODULES: dict[str, str | None] = {"knox": None}
 if MONGODB_URI:
     DATABASES = {
         "default": {
@@ -86,7 +91,7 @@ if MONGODB_URI:
     DATABASE_ROUTERS = ["django_mongodb_backend.routers.MongoRouter"]
     DEFAULT_AUTO_FIELD = CONTRIB_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
     # Django's own apps with keys that MongoDB can make.
-    MIGRATION_MODULES = {
+    MIGRATION_MODULES |= {
         app: f"chatcore.mongo_migrations.{app}" for app in ("admin", "auth", "contenttypes")
     }
 else:
@@ -94,6 +99,8 @@ else:
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": DATA_DIR / "chatcore.sqlite3",
+            # For as long as its thread: to open one and to read the schema takes a millisecond.
+            "CONN_MAX_AGE": None,
             "OPTIONS": {
                 # Writers queue at the start of a transaction; none fails in its middle.
                 "transaction_mode": "IMMEDIATE",
@@ -106,16 +113,24 @@ else:
     # What the migrations of Django's own apps say.
     CONTRIB_AUTO_FIELD = "django.db.models.AutoField"
 
-CACHES: dict[str, dict[str, Any]] = {
-    "default": {
+
+def _cache(*, entries: int, name: str) -> dict[str, Any]:
+    """In Redis, or in the process, where it holds at most so many entries."""
+    return {
         "BACKEND": "chatcore.cache.ResilientRedisCache"
         if REDIS_URL
         else "django.core.cache.backends.locmem.LocMemCache",
-        "LOCATION": REDIS_URL or "chatcore",
+        "LOCATION": REDIS_URL or name,
         "KEY_PREFIX": "chatcore",
-        # Django's 300 would let invented addresses push out the count of an account under attack.
-        "OPTIONS": {"MAX_ENTRIES": 100_000},
+        "OPTIONS": {"MAX_ENTRIES": entries},
     }
+
+
+CACHES: dict[str, dict[str, Any]] = {
+    # Counts. Django's 300 would let invented addresses push out that of an account under attack.
+    "default": _cache(entries=100_000, name="counts"),
+    # Chats and lists, of up to some 100 kB each.
+    "documents": _cache(entries=500, name="documents"),
 }
 
 # --- Secrets ------------------------------------------------------------------------------------
@@ -140,7 +155,6 @@ except (OSError, UnicodeDecodeError) as error:
 
 # --- Applications -------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "daphne",
     *(["django_mongodb_backend"] if MONGODB_URI else []),
     "accounts.apps.AdminConfig",
     "chatcore.apps.AuthConfig",
@@ -150,6 +164,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "csp",
+    "rest_framework",
+    "knox",
+    "drf_spectacular",
     "chatcore.apps.ChatcoreConfig",
     "accounts.apps.AccountsConfig",
     "conversations",
@@ -181,6 +198,30 @@ TEMPLATES = [
         },
     }
 ]
+REST_FRAMEWORK = {
+    # The first one's challenge is what makes a refusal a 401.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["chatcore.rest.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "chatcore.rest.JSONRenderer",
+        "chatcore.rest.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "chatcore.rest.exception_handler",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Chatcore",
+    "DESCRIPTION": "The API of this installation. docs/api.md of the project has examples.",
+    "VERSION": "1",
+    # The JSON Schema of msgspec's types is that of 3.1.
+    "OAS_VERSION": "3.1.0",
+    # Its renaming of enums wants types of its own making.
+    "POSTPROCESSING_HOOKS": [],
+}
 # Limits work on the cache of one process as well, each process counting for itself.
 SILENCED_SYSTEM_CHECKS = [
     "django_ratelimit.E003",
@@ -194,6 +235,8 @@ SILENCED_SYSTEM_CHECKS = [
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = BASE_DIR / "staticfiles"
+# The plain names are never asked for; to compress them as well would double the time of an install.
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -244,5 +287,7 @@ LOGGING = {
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
         # A page that is not there, or not for this person, is nothing to report.
         "django.request": {"level": "ERROR"},
+        # Nor is what a stranger sends that is no HTTP.
+        "uvicorn.error": {"level": "ERROR"},
     },
 }

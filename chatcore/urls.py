@@ -3,10 +3,15 @@ from django.contrib.staticfiles.storage import staticfiles_storage
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from chatcore import schema
+
 urlpatterns = [
     # Asked for by browsers where a page, such as one of the admin's, names no icon.
     path("favicon.ico", RedirectView.as_view(url=staticfiles_storage.url("img/icon.svg"))),
     path("", include("accounts.urls")),
     path("", include("assistant.urls")),
     path("admin/", admin.site.urls),
+    path("api/assistant/", include("conversations.urls")),
+    path("api/schema", schema.document, name="schema"),
+    path("api/docs", schema.docs, name="api_docs"),
 ]

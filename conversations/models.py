@@ -14,10 +14,14 @@ from accounts.models import Organization, User
 from chatcore import clock
 from chatcore.db import SparseIndex
 from chatcore.ids import new_id
+from conversations import cache
 
 # Ids that clients choose, for conversations, messages and requests alike.
 CLIENT_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}\Z"
 TITLE_LENGTH = 80
+MAX_TITLE_CHARACTERS = 200
+# Where no message gives a chat its title.
+UNTITLED = "New chat"
 
 client_id_validator = RegexValidator(
     CLIENT_ID_PATTERN, "Use 1 to 64 letters, digits, hyphens and underscores."
@@ -54,8 +58,10 @@ class Conversation(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_column="userId", db_index=False
     )
-    title = models.CharField(max_length=200, blank=True)
+    title = models.CharField(max_length=MAX_TITLE_CHARACTERS, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    # Of the request that made it, should the same one come again; "" if it was not made by one.
+    creation_digest = models.CharField(max_length=64, blank=True, db_column="creationDigest")
     message_count = models.PositiveIntegerField(default=0, db_column="messageCount")
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(default=clock.now, db_column="createdAt")
@@ -72,6 +78,10 @@ class Conversation(models.Model):
         indexes = [
             models.Index(fields=["user", "-updated_at"], name="conversations_user_updated"),
             models.Index(fields=["organization", "-created_at"], name="conversations_org_created"),
+            # The list and, read backwards, the trash: each page by its key, however long it is.
+            models.Index(
+                fields=["user", "deleted_at", "-updated_at", "-id"], name="conversations_user_list"
+            ),
             SparseIndex(field="deleted_at", name="conversations_deleted"),
         ]
 
@@ -79,23 +89,32 @@ class Conversation(models.Model):
         # Django's admin lists what is deleted along with a person: not in words they wrote.
         return self.client_id
 
-    def soft_delete(self, now: datetime) -> None:
-        """Into the trash; a second time changes nothing."""
-        type(self).objects.filter(pk=self.pk, deleted_at=None).update(
-            deleted_at=now, version=F("version") + 1
-        )
-        self.refresh_from_db(fields=["deleted_at", "version"])
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        cache.forget_list(self.user_id)
 
-    def restore(self) -> None:
-        """Out of the trash."""
-        type(self).objects.filter(pk=self.pk).exclude(deleted_at=None).update(
-            deleted_at=None, version=F("version") + 1
-        )
-        self.refresh_from_db(fields=["deleted_at", "version"])
+    def change(self, **fields: Any) -> None:
+        """Write these fields and raise the version, so that nothing cached of this chat counts.
+
+        Until the transaction around it ends, no other writer can pass here.
+        """
+        type(self).objects.filter(pk=self.pk).update(version=F("version") + 1, **fields)
+        cache.forget_list(self.user_id)
+        self.refresh_from_db(fields=["version", *fields])
 
     def lock(self) -> None:
         """Keep other writers out of this chat until the transaction ends."""
-        type(self).objects.filter(pk=self.pk).update(version=F("version") + 1)
+        self.change()
+
+    def soft_delete(self, now: datetime) -> None:
+        """Into the trash; a second time changes nothing."""
+        if self.deleted_at is None:
+            self.change(deleted_at=now)
+
+    def restore(self) -> None:
+        """Out of the trash."""
+        if self.deleted_at is not None:
+            self.change(deleted_at=None)
 
     def append(self, message: "Message", now: datetime) -> "Message":
         """Save a message as the newest of this conversation. Call it inside a transaction.
@@ -103,10 +122,7 @@ class Conversation(models.Model):
         The count is raised in the store first: of two tabs that append at once the second waits,
         or begins again, and each gets a `seq` of its own.
         """
-        type(self).objects.filter(pk=self.pk).update(
-            message_count=F("message_count") + 1, version=F("version") + 1, updated_at=now
-        )
-        self.refresh_from_db(fields=["message_count", "version", "updated_at"])
+        self.change(message_count=F("message_count") + 1, updated_at=now)
         message.conversation = self
         message.seq = self.message_count
         message.created_at = now

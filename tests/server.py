@@ -65,8 +65,12 @@ class Server:
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def stop(self, kind: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.send_signal(kind)
-            self._process.wait(timeout=20)
-            self._process = None
+    def stop(self, *signals: signal.Signals) -> int | None:
+        """Its exit code; None if it was not running."""
+        if self._process is None:
+            return None
+        for each in signals or (signal.SIGTERM,):
+            self._process.send_signal(each)
+        code = self._process.wait(timeout=20)
+        self._process = None
+        return code

@@ -19,8 +19,8 @@ from pathlib import Path
 VENDOR = Path(__file__).resolve().parent.parent / "static" / "vendor"
 
 ICONS = (
-    *("arrow-up", "chevron-down", "log-out", "menu", "plus", "refresh-cw", "settings", "shield"),
-    *("square", "triangle-alert", "x"),
+    *("arrow-up", "chevron-down", "copy", "key-round", "log-out", "menu", "plus", "refresh-cw"),
+    *("settings", "shield", "square", "triangle-alert", "x"),
 )
 
 
@@ -45,6 +45,17 @@ PACKAGES = [
         "3.4.18",
         "MPL-2.0 OR Apache-2.0",
         {"dist/purify.min.js": "dompurify/purify.min.js", "LICENSE": "dompurify/LICENSE"},
+    ),
+    Package(
+        "swagger-ui-dist",
+        "5.35.0",
+        "Apache-2.0",
+        {
+            "swagger-ui.css": "swagger-ui/swagger-ui.css",
+            "swagger-ui-bundle.js": "swagger-ui/swagger-ui-bundle.js",
+            "LICENSE": "swagger-ui/LICENSE",
+            "NOTICE": "swagger-ui/NOTICE",
+        },
     ),
     Package(
         "lucide-static",
@@ -80,7 +91,7 @@ def read(archive: tarfile.TarFile, source: str) -> bytes:
     member = archive.extractfile(f"package/{source}")
     if member is None:
         raise FileNotFoundError(source)
-    return re.sub(rb"\n?//# sourceMappingURL=\S+[ \t]*", b"", member.read())
+    return re.sub(rb"\n?(//|/\*)# sourceMappingURL=\S+[ \t]*", b"", member.read())
 
 
 def write(package: Package, target: str, content: bytes) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, models
 
-from accounts.models import User
+from accounts.models import ApiToken, User
 from assistant.models import Generation
 from conversations.models import Conversation, Message
 
@@ -18,6 +18,7 @@ EXPECTED = {
     "conversations.conversations_user_updated {userId: 1, updatedAt: -1}",
     "conversations.conversations_org_created {orgId: 1, createdAt: -1}",
     "conversations.conversations_deleted {deletedAt: 1} sparse",
+    "conversations.conversations_user_list {userId: 1, deletedAt: 1, updatedAt: -1, _id: -1}",
     "messages.messages_conversation_id {conversationId: 1, id: 1} unique",
     "messages.messages_conversation_seq {conversationId: 1, seq: 1}",
     "generations.generations_user_request {userId: 1, requestId: 1} unique",
@@ -26,6 +27,8 @@ EXPECTED = {
     "organizations.organizations_name {name: 1} unique",
     "users.users_email {email: 1} unique",
     "users.users_org_email {orgId: 1, email: 1}",
+    "api_tokens.api_tokens_digest {digest: 1} unique",
+    "api_tokens.api_tokens_user_created {userId: 1, createdAt: -1}",
 }
 
 
@@ -130,6 +133,11 @@ def test_without_tables_the_command_says_what_to_do(monkeypatch):
     ("queryset", "name"),
     [
         (lambda: User.objects.filter(email="x@acme.example"), "users_email"),
+        (
+            lambda: ApiToken.objects.select_related("user").filter(digest="d"),
+            "api_tokens_digest",
+        ),
+        (lambda: ApiToken.objects.for_user(User()), "api_tokens_user_created"),
         (
             lambda: Generation.objects.filter(user_id=User().pk, request_id="r"),
             "generations_user_request",

@@ -116,6 +116,27 @@ def test_a_server_that_is_stopped_saves_every_word_first(alice, server, provider
 
 
 @on_sqlite
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_does_not_cut_the_saving_short(alice, server, provider, kind):
+    page = alice
+    provider.reply_with(Reply(text=" ".join(f"w{n}" for n in range(400)), delay=0.02))
+    ask(page, "Count.")
+    expect(answers(page)).to_have_text(re.compile(r"w60\b"))
+
+    code = server.stop(kind, kind)
+    shown = answers(page).locator(".message-body").inner_text().split()
+    said = server.said()
+    server.start()
+    page.reload()
+
+    assert code == 0
+    assert said.endswith("Stopped.\n")
+    expect(page.get_by_text("This answer was interrupted")).to_be_visible()
+    kept = answers(page).locator(".message-body").inner_text().split()
+    assert kept[: len(shown)] == shown
+
+
+@on_sqlite
 def test_log_out_and_in_again(alice, server):
     page = alice
     page.locator(".account summary").click()

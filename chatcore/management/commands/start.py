@@ -1,12 +1,16 @@
-"""`make run`: bring the store up to date, say where to look, and serve with Daphne."""
+"""`make run`: bring the store up to date, say where to look, and serve with uvicorn."""
 
 import asyncio
+import logging
 import os
 import socket
 import threading
+from collections.abc import Callable
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
+import uvicorn
 from django.conf import settings
 from django.core.checks import Tags
 from django.core.management import CommandError, call_command
@@ -14,13 +18,19 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+logger = logging.getLogger("chatcore.start")
+
 # Long enough for every store that answers, short enough for whoever waits for the end.
 SHUTDOWN_SECONDS = 8
+# After that, for requests that have not ended and browsers that do not hang up.
+LAST_SECONDS = 1
+# Longer than proxies keep an idle connection, or they would now and then use one as it is closed.
+KEEP_ALIVE_SECONDS = 75
 LARGEST_MESSAGE_BYTES = 8 * 1024 * 1024
 
 
 class Command(BaseCommand):
-    help = "Migrate if need be, print the address to open, and serve with Daphne."
+    help = "Migrate if need be, print the address to open, and serve with uvicorn."
 
     # Run below, with those of the database.
     requires_system_checks = []
@@ -31,9 +41,9 @@ class Command(BaseCommand):
         # First those that need no store: some of Django's own open it, and fail if they cannot.
         self.check()
         self.check(tags=[Tags.database], databases=["default"])
-        _require_free(settings.HOST, settings.PORT)
+        listener = _listen(settings.HOST, settings.PORT)
         self._migrate()
-        self._serve()
+        self._serve(listener)
 
     def _migrate(self) -> None:
         try:
@@ -44,57 +54,89 @@ class Command(BaseCommand):
         except DatabaseError as error:
             raise CommandError(f"The store cannot be prepared: {error}") from error
 
-    def _serve(self) -> None:
-        # Importing Daphne installs Twisted's reactor, so not before it is wanted.
-        from daphne.endpoints import build_endpoint_description_strings
-        from daphne.server import Server
-        from twisted.internet import reactor as twisted_reactor
+    def _serve(self, listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            import_module("chatcore.asgi").application,
+            loop="asyncio",
+            http="httptools",
+            ws="websockets-sansio",
+            lifespan="off",
+            # A third more CPU for each chunk, to save a few kB a second for each reader.
+            ws_per_message_deflate=False,
+            # Past these the server can only hang up; below them we say what is wrong.
+            ws_max_size=LARGEST_MESSAGE_BYTES,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=LAST_SECONDS,
+            # accounts/clients.py knows how many proxies to believe.
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            log_config=None,
+        )
+        _Server(config, self._where_to_look(), self._say).run([listener])
+        self._say("Stopped.")
 
-        from assistant.generations import registry
-
-        # Twisted types it as a module; what it is follows from what was installed.
-        reactor: Any = twisted_reactor
-        reactor.callLater(0, registry.start_timer)
-        reactor.addSystemEventTrigger("before", "shutdown", _save_running_answers)
-        application = import_module("chatcore.asgi").application
-        Server(
-            application,
-            endpoints=build_endpoint_description_strings(settings.HOST, settings.PORT),
-            server_name="chatcore",
-            ready_callable=self._ready,
-            # Past these Daphne can only hang up; below them we say what is wrong.
-            websocket_max_message_size=LARGEST_MESSAGE_BYTES,
-            websocket_max_frame_size=LARGEST_MESSAGE_BYTES,
-            verbosity=0,
-        ).run()
-        self.stdout.write("Stopped.")
-
-    def _ready(self) -> None:
+    def _where_to_look(self) -> str:
         from accounts.setup import setup_path
 
         address = _address()
         if path := setup_path():
-            self.stdout.write(f"Make the first account: {address}{path}", self.style.SUCCESS)
-        else:
-            self.stdout.write(f"Chatcore is running: {address}/", self.style.SUCCESS)
+            return self.style.SUCCESS(f"Make the first account: {address}{path}")
+        return self.style.SUCCESS(f"Chatcore is running: {address}/")
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
         self.stdout.flush()
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and saves the running answers before it hangs up."""
+
+    def __init__(self, config: uvicorn.Config, greeting: str, say: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._greeting = greeting
+        self._say = say
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        from assistant.generations import registry
+
+        await super().startup(sockets)
+        registry.start_timer()
+        self._say(self._greeting)
         threading.Thread(target=_import_provider_libraries, daemon=True).start()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await _save_running_answers()
+        # A request that does not end in time is cut off, as at every stop; no traceback for each.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+        # And what somebody asked while we did so.
+        await _save_running_answers()
 
-def _require_free(host: str, port: int) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop in good order, at a second signal too.
+
+        uvicorn's own lets the signal kill the process at the end, which would look like a failure.
+        """
+        self.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
     """Raises CommandError before anything else is done, should the port not be ours to take."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            probe.listen(1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()
     except OSError as error:
+        listener.close()
         other = port + 1 if port < 65535 else 8000
         raise CommandError(
             f"Cannot listen on {host}, port {port}: {error.strerror or error}."
             f" If only the port is taken, choose another one: PORT={other} make run"
         ) from error
+    return listener
 
 
 def _address() -> str:
@@ -107,14 +149,14 @@ def _address() -> str:
     return f"https://{host}" if settings.HTTPS else f"http://{host}:{settings.PORT}"
 
 
-def _save_running_answers() -> Any:
-    """What Twisted waits for before it ends: each answer saved as far as it was written."""
-    from twisted.internet.defer import Deferred
-
+async def _save_running_answers() -> None:
+    """Each answer as far as it was written."""
     from assistant.generations import registry
 
-    saving = asyncio.wait_for(registry.close(), SHUTDOWN_SECONDS)
-    return Deferred.fromFuture(asyncio.ensure_future(saving))
+    try:
+        await asyncio.wait_for(registry.close(), SHUTDOWN_SECONDS)
+    except TimeoutError:
+        logger.error("The store does not answer; what was written since the last save is lost")
 
 
 def _import_provider_libraries() -> None:

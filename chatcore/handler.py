@@ -1,0 +1,141 @@
+"""Django's ASGI handler with one thread hop for each request, and threads that are used again.
+
+Django hops to a thread for each synchronous piece of a request (middleware, view, signals), and to
+a new one for each request, which opens a database connection of its own. Here the whole synchronous
+part runs at once, in one of a few threads that keep their connections. docs/adr/0006-server.md has
+the figures.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.signals import request_started
+from django.http import FileResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+# They share one interpreter: with more of them the sockets wait longer for their turn. With fewer,
+# some requests that wait for a busy store would hold up all others.
+THREADS = 16
+
+
+class Threads:
+    """At most `size` threads, made as they are needed. Who finds none free waits in order."""
+
+    def __init__(self, size: int) -> None:
+        self._free = asyncio.Semaphore(size)
+        self._idle: list[ThreadPoolExecutor] = []
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[ThreadPoolExecutor]:
+        """A thread for nobody else until the block ends."""
+        await self._free.acquire()
+        # The last one used: its connection is warm, and quiet times need few threads.
+        thread = self._idle.pop() if self._idle else ThreadPoolExecutor(1, "request")
+        give_back = self._give_back
+        try:
+            yield thread
+        except asyncio.CancelledError:
+            # What runs in a thread cannot be interrupted: it is free when that has ended.
+            give_back = self._give_back_when_idle
+            raise
+        finally:
+            give_back(thread)
+
+    def _give_back(self, thread: ThreadPoolExecutor) -> None:
+        self._idle.append(thread)
+        self._free.release()
+
+    def _give_back_when_idle(self, thread: ThreadPoolExecutor) -> None:
+        loop = asyncio.get_running_loop()
+
+        def is_idle(_future: "Future[int]") -> None:
+            # A closed loop has no more requests.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._give_back, thread)
+
+        thread.submit(int).add_done_callback(is_idle)
+
+
+class Handler(ASGIHandler):
+    """Serves HTTP: middleware, view and signals in one hop, streams in the loop.
+
+    An async view runs in the loop while its thread waits for it, so what takes long belongs in the
+    stream that it returns.
+    """
+
+    def __init__(self, *, threads: int = THREADS) -> None:
+        super().__init__()
+        self._threads = Threads(threads)
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Synchronous throughout, whatever is asked for, as under WSGI."""
+        super().load_middleware(is_async=False)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        # Without Django's thread for each request: what a stream asks of the database, it asks in
+        # the one thread that the sockets use.
+        await self.handle(scope, receive, send)
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        me = cast("asyncio.Task[None]", asyncio.current_task())
+        watcher = asyncio.create_task(_when_gone(receive, me.cancel))
+        response: HttpResponseBase | None = None
+        has_begun = False
+        try:
+            async with self._threads.one() as thread:
+                # From here on the body belongs to the request, which is closed with its response.
+                has_begun = True
+                answer = sync_to_async(self._answer, thread_sensitive=False, executor=thread)
+                response = await answer(scope, body)
+            await self.send_response(response, send)
+        except asyncio.CancelledError:
+            # If the client has gone, there is nobody to tell; if not, the server is ending.
+            if not watcher.done():
+                raise
+        finally:
+            # First: the end of the answer looks like the client's going.
+            watcher.cancel()
+            if not has_begun:
+                body.close()
+            if response is not None and response.streaming:
+                await sync_to_async(response.close)()
+
+    def _answer(self, scope: Any, body: Any) -> HttpResponseBase:
+        """The response, closed already unless it is to be streamed."""
+        set_script_prefix(get_script_prefix(scope))
+        request_started.send(sender=self.__class__, scope=scope)
+        request, error = self.create_request(scope, body)
+        if request is None:
+            body.close()
+        response = cast(HttpResponseBase, error if request is None else self.get_response(request))
+        response._handler_class = self.__class__  # type: ignore[attr-defined]
+        if isinstance(response, FileResponse):
+            response.block_size = self.chunk_size
+        if not response.streaming:
+            response.close()
+        elif isinstance(response, StreamingHttpResponse) and not response.is_async:
+            # Whole, as Django does it, but in the thread that may block.
+            response.streaming_content = _each(list(response))
+        return response
+
+
+async def _when_gone(receive: Any, cancel: Callable[[], object]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    cancel()
+
+
+async def _each(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part

@@ -1,0 +1,9 @@
+from django.urls import path
+
+from conversations import api
+
+app_name = "conversations"
+urlpatterns = [
+    path("conversations", api.ConversationsView.as_view(), name="conversations"),
+    path("conversations/restore", api.RestoreView.as_view(), name="restore"),
+]

@@ -1,0 +1,299 @@
+"""HTTP as the server serves it: threads, connections, streams, and clients that go away."""
+
+import asyncio
+import threading
+from types import SimpleNamespace
+
+import pytest
+from asgiref.sync import sync_to_async
+from asgiref.testing import ApplicationCommunicator
+from django.core import signals
+from django.db import connection
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
+from django.urls import get_script_prefix, path, reverse
+from django.views.decorators.csrf import csrf_exempt
+
+from accounts.models import Organization
+from chatcore.handler import Handler
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.urls("tests.chatcore.test_handler"),
+]
+
+# What the views of one test wait for and leave behind.
+views = SimpleNamespace()
+
+
+@pytest.fixture(autouse=True)
+def _views():
+    views.gate = threading.Event()
+    views.entered = []
+    views.seen = []
+    yield
+    views.gate.set()
+
+
+def where(request):
+    """The thread, and the connection that it has."""
+    count = Organization.objects.count()
+    return JsonResponse(
+        {
+            "thread": threading.get_ident(),
+            "connection": id(connection.connection),
+            "count": count,
+            "address": reverse("where"),
+        }
+    )
+
+
+def wait(request, name):
+    views.entered.append(name)
+    assert views.gate.wait(10)
+    views.seen.append(name)
+    return HttpResponse(name)
+
+
+def fail(request):
+    raise ZeroDivisionError
+
+
+async def asynchronous(request):
+    thread = await sync_to_async(threading.get_ident)()
+    count = await Organization.objects.acount()
+    return JsonResponse({"loop": threading.get_ident(), "thread": thread, "count": count})
+
+
+async def stream(request):
+    async def parts():
+        try:
+            yield f"{get_script_prefix()} {await Organization.objects.acount()} "
+            yield str(threading.get_ident())
+            if "endless" in request.GET:
+                await asyncio.Event().wait()
+        finally:
+            views.seen.append("ended")
+
+    return StreamingHttpResponse(parts())
+
+
+def export(request):
+    return StreamingHttpResponse(str(threading.get_ident()) for _ in range(2))
+
+
+@csrf_exempt
+def size(request):
+    return HttpResponse(str(len(request.body)))
+
+
+urlpatterns = [
+    path("where", where, name="where"),
+    path("wait/<name>", wait),
+    path("fail", fail),
+    path("async", asynchronous),
+    path("stream", stream),
+    path("export", export),
+    path("size", size),
+]
+
+
+class Request(ApplicationCommunicator):
+    """One request that is under way, and a client that can go away."""
+
+    def __init__(self, handler: Handler, target: str, *parts: bytes, **scope) -> None:
+        location, _, query = target.partition("?")
+        super().__init__(
+            handler,
+            {
+                "type": "http",
+                "method": "POST" if parts else "GET",
+                "path": location,
+                "query_string": query.encode(),
+                "headers": [(b"host", b"localhost")],
+                **scope,
+            },
+        )
+        self.parts = parts or (b"",)
+
+    async def begin(self) -> "Request":
+        for number, part in enumerate(self.parts, start=1):
+            more = number < len(self.parts)
+            await self.send_input({"type": "http.request", "body": part, "more_body": more})
+        return self
+
+    async def answer(self) -> SimpleNamespace:
+        start = await self.receive_output(timeout=10)
+        body, more = b"", True
+        while more:
+            message = await self.receive_output(timeout=10)
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        await self.wait(timeout=10)
+        return SimpleNamespace(status=start["status"], text=body.decode())
+
+    async def leave(self) -> None:
+        await self.send_input({"type": "http.disconnect"})
+        await self.wait(timeout=10)
+
+
+async def begin(handler: Handler, target: str, *parts: bytes, **scope) -> Request:
+    return await Request(handler, target, *parts, **scope).begin()
+
+
+async def get(handler: Handler, target: str, *parts: bytes, **scope) -> SimpleNamespace:
+    return await (await begin(handler, target, *parts, **scope)).answer()
+
+
+async def until(condition) -> None:
+    """Returns when it holds; fails after ten seconds."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def nothing_more() -> None:
+    """Turns enough for a request to get to its view, were there a way."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_one_request_after_the_other_uses_one_thread_and_one_connection():
+    handler = Handler()
+
+    first, second = await get(handler, "/where"), await get(handler, "/where")
+
+    assert first.status == 200
+    assert first.text == second.text
+
+
+async def test_a_request_begins_and_ends_with_its_signals_in_its_thread():
+    heard = []
+
+    def note(signal, **_kwargs) -> None:
+        heard.append((signal, threading.get_ident()))
+
+    for signal in (signals.request_started, signals.request_finished):
+        signal.connect(note)
+    answer = await get(Handler(), "/export")
+    await get(Handler(), "/where")
+    for signal in (signals.request_started, signals.request_finished):
+        signal.disconnect(note)
+
+    assert [signal for signal, _ in heard] == 2 * [
+        signals.request_started,
+        signals.request_finished,
+    ]
+    assert heard[2][1] == heard[3][1] != threading.get_ident()
+    assert answer.text == 2 * str(heard[0][1])
+
+
+async def test_an_exception_is_answered_with_500_and_the_thread_goes_on():
+    handler = Handler(threads=1)
+
+    failed = await get(handler, "/fail")
+
+    assert failed.status == 500
+    assert (await get(handler, "/where")).status == 200
+
+
+async def test_the_prefix_of_a_mounted_application_counts_in_view_and_stream():
+    handler = Handler()
+
+    page = await get(handler, "/chat/where", root_path="/chat")
+    stream = await get(handler, "/chat/stream", root_path="/chat")
+
+    assert '"address": "/chat/where"' in page.text
+    assert stream.text.startswith("/chat/ 0 ")
+
+
+async def test_an_async_view_runs_in_the_loop_and_its_queries_in_its_thread(acme):
+    handler = Handler(threads=1)
+    page = await get(handler, "/where")
+
+    answer = await get(handler, "/async")
+
+    thread = page.text.split('"thread": ')[1].split(",")[0]
+    assert answer.text == f'{{"loop": {threading.get_ident()}, "thread": {thread}, "count": 1}}'
+
+
+async def test_a_stream_runs_in_the_loop_and_holds_no_thread():
+    handler = Handler(threads=1)
+    request = await begin(handler, "/stream?endless")
+    assert (await request.receive_output())["status"] == 200
+    await request.receive_output()
+    piece = await request.receive_output()
+
+    page = await get(handler, "/where")
+    await request.leave()
+
+    assert piece["body"] == str(threading.get_ident()).encode()
+    assert page.status == 200
+    assert views.seen == ["ended"]
+
+
+async def test_a_large_upload_arrives_whole():
+    answer = await get(Handler(), "/size", *10 * [b"x" * 200_000])
+
+    assert answer.text == "2000000"
+
+
+async def test_no_more_requests_run_at_once_than_there_are_threads():
+    handler = Handler(threads=2)
+    requests = [await begin(handler, f"/wait/{name}") for name in "abc"]
+    await until(lambda: len(views.entered) == 2)
+    await nothing_more()
+
+    assert sorted(views.entered) == ["a", "b"]
+    views.gate.set()
+    assert [(await request.answer()).text for request in requests] == list("abc")
+
+
+async def test_requests_that_wait_for_a_thread_are_served_in_order():
+    handler = Handler(threads=1)
+    requests = [await begin(handler, f"/wait/{name}") for name in "abcde"]
+    await until(lambda: views.entered == ["a"])
+
+    views.gate.set()
+
+    assert [(await request.answer()).text for request in requests] == list("abcde")
+    assert views.entered == list("abcde")
+
+
+async def test_a_thread_whose_client_has_gone_is_used_again_when_its_view_has_ended():
+    handler = Handler(threads=1)
+    gone = await begin(handler, "/wait/gone")
+    await until(lambda: views.entered == ["gone"])
+    await gone.leave()
+    following = [await begin(handler, f"/wait/{name}") for name in "ab"]
+    await nothing_more()
+
+    assert views.entered == ["gone"]
+    views.gate.set()
+    answers = [await request.answer() for request in following]
+
+    assert [answer.text for answer in answers] == ["a", "b"]
+    assert views.seen == ["gone", "a", "b"]
+
+
+async def test_a_client_that_goes_while_it_waits_is_not_served():
+    handler = Handler(threads=1)
+    first = await begin(handler, "/wait/first")
+    await until(lambda: views.entered == ["first"])
+    gone, last = [await begin(handler, f"/wait/{name}") for name in ("gone", "last")]
+    await gone.leave()
+
+    views.gate.set()
+
+    assert (await first.answer()).text == "first"
+    assert (await last.answer()).text == "last"
+    assert views.seen == ["first", "last"]
+
+
+async def test_a_server_that_ends_cancels_the_request():
+    handler = Handler(threads=1)
+    request = await begin(handler, "/wait/a")
+    await until(lambda: views.entered == ["a"])
+
+    request.future.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await request.future
