@@ -173,8 +173,16 @@ def test_a_method_of_rest_frameworks_views_is_limited_as_well(bob, dave, three_a
 
     assert [answer["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0"]
     assert answers[0].data == {"text": "as asked"}
-    with pytest.raises(TooManyRequests):
-        call(bob)
+    refused = call(bob)
+    wait = refused["Retry-After"]
+    assert refused.status_code == 429
+    assert refused.data == {
+        "error": {
+            "code": "rate_limited",
+            "message": f"Too many requests. Try again in {limits.in_words(int(wait))}.",
+        }
+    }
+    assert (refused["RateLimit-Remaining"], refused["RateLimit-Reset"]) == ("0", wait)
     assert call(dave)["RateLimit-Remaining"] == "2"
 
 
