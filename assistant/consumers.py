@@ -61,7 +61,11 @@ class AssistantConsumer(AsyncWebsocketConsumer):
         except frames.BadFrame as error:
             await self._send(error.frame())
         except turns.TurnRefused as error:
-            await self._send(frames.error_frame(error.code, str(error), request_id=request_id))
+            await self._send(
+                frames.error_frame(
+                    error.code, str(error), request_id=request_id, retry_after=error.retry_after
+                )
+            )
         except SessionEnded:
             await self.close(code=NOT_LOGGED_IN)
         except Exception:

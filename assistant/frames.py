@@ -146,13 +146,17 @@ class Finished(TypedDict):
 
 
 class ErrorFrame(TypedDict):
-    """A frame was not taken. `requestId` and `field` say which, where that is known."""
+    """A frame was not taken. `requestId` and `field` say which, where that is known.
+
+    `retryAfter` is the seconds to wait where a limit was exceeded, else null.
+    """
 
     type: Literal["error"]
     code: str
     message: str
     requestId: str | None
     field: str | None
+    retryAfter: int | None
 
 
 ServerFrame = Ready | Pong | Started | Snapshot | Delta | ToolCallFrame | Finished | ErrorFrame
@@ -172,7 +176,12 @@ class BadFrame(Exception):
 
 
 def error_frame(
-    code: str, message: str, *, request_id: str | None = None, field: str | None = None
+    code: str,
+    message: str,
+    *,
+    request_id: str | None = None,
+    field: str | None = None,
+    retry_after: int | None = None,
 ) -> ErrorFrame:
     return {
         "type": "error",
@@ -180,6 +189,7 @@ def error_frame(
         "message": message,
         "requestId": request_id,
         "field": field,
+        "retryAfter": retry_after,
     }
 
 

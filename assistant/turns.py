@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 from uuid import UUID
 
 from django.db import IntegrityError
@@ -21,6 +21,7 @@ from assistant.catalog import Choice
 from assistant.events import Usage
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.base import Prompt, PromptMessage
+from chatcore import limits
 from chatcore.db import in_transaction, store_is_away
 from chatcore.ids import new_id
 from conversations.models import (
@@ -43,10 +44,13 @@ logger = logging.getLogger("chatcore.turns")
 
 
 class TurnRefused(Exception):
-    """The turn cannot begin. `code` is for the client, the text for the person."""
+    """The turn cannot begin. `code` is for the client, the text for the person.
 
-    def __init__(self, code: str, message: str) -> None:
-        self.code = code
+    `retry_after` is the seconds to wait where a limit was exceeded.
+    """
+
+    def __init__(self, code: str, message: str, *, retry_after: int | None = None) -> None:
+        self.code, self.retry_after = code, retry_after
         super().__init__(message)
 
 
@@ -75,8 +79,12 @@ def begin(user: User, question: Question, model: str | None, *, owner: str, now:
     """Save the question, and the generation that is to answer it. Raises TurnRefused.
 
     All is saved before any provider is called. The same request again, be it at the same moment,
-    gets the turn that the first one began.
+    gets the turn that the first one began, and is never refused for a limit.
     """
+    # Outside the transaction, which may run several times.
+    usage = limits.assistant(user.pk)
+    if usage.exceeded:
+        return _earlier(user, question) or _refuse(usage)
 
     def work() -> Turn:
         earlier = _earlier(user, question)
@@ -99,6 +107,15 @@ def _earlier(user: User, question: Question) -> Turn | None:
     if generation is None:
         return None
     return Turn(generation, generation.conversation, Prompt("", ()), is_new=False)
+
+
+def _refuse(usage: limits.Usage) -> NoReturn:
+    wait = limits.in_words(usage.retry_after)
+    raise TurnRefused(
+        "rate_limited",
+        f"You have sent many questions. You can send again in {wait}.",
+        retry_after=usage.retry_after,
+    )
 
 
 def _choose(model: str | None) -> Choice:

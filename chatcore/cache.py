@@ -56,6 +56,11 @@ class Breaker:
         self._open_until: float | None = None
         self._lock = threading.Lock()
 
+    @property
+    def is_away(self) -> bool:
+        """Whether Redis failed and has not answered since."""
+        return self._open_until is not None
+
     def is_open(self) -> bool:
         """Whether Redis is to be left alone. After the pause one caller at a time tries it."""
         with self._lock:
@@ -102,6 +107,11 @@ class ResilientRedisCache(BaseCache):
         entries = params.get("OPTIONS", {}).get("MAX_ENTRIES")
         self._local = LocMemCache(f"while-redis-is-away:{location}:{entries}", params)
         self._breaker = self._breakers.setdefault(location, Breaker())
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the cache in the process stands in for Redis at this moment."""
+        return self._breaker.is_away
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         if not self._breaker.is_open():

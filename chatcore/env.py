@@ -5,10 +5,12 @@ where `chatcore.checks` reports it with a hint before anything starts.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -16,6 +18,15 @@ from dotenv.parser import parse_stream
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+RATE = re.compile(r"([0-9]{1,6})/([0-9]{0,3})([smhd])")
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
+
+
+class Rate(NamedTuple):
+    """So many times in so many seconds. A plain tuple to django-ratelimit, which takes it."""
+
+    times: int
+    seconds: int
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,38 @@ class Env:
             f"Write a whole number from {minimum} to {maximum}.",
         )
         return default
+
+    def choice(self, name: str, default: str, *others: str) -> str:
+        raw = self._read(name).lower() or default
+        if raw in (default, *others):
+            return raw
+        hint = f"Write {' or '.join((default, *others))}."
+        self.problem(name, f"{name}={raw} cannot be used.", hint)
+        return default
+
+    def rate(self, name: str, default: Rate, *, hint: str = "") -> Rate:
+        """As in 20/m or 5/15m: up to 999,999 times in up to 999 seconds, minutes, hours or days."""
+        raw = self._read(name).lower()
+        if not raw:
+            return default
+        if found := RATE.fullmatch(raw):
+            times, number, unit = found.groups()
+            rate = Rate(int(times), int(number or 1) * UNIT_SECONDS[unit])
+            if all(rate):
+                return rate
+        self.problem(
+            name,
+            f"{name}={raw} is not a number of times in a period.",
+            "Write it as in 20/m or 5/15m, where the period is s, m, h or d"
+            f" (seconds, minutes, hours, days){hint}.",
+        )
+        return default
+
+    def rate_or_off(self, name: str, default: Rate) -> Rate | None:
+        """A rate, or None for `off`."""
+        if self.string(name).lower() == "off":
+            return None
+        return self.rate(name, default, hint=", or off for no limit")
 
     def items(self, name: str, default: str = "") -> list[str]:
         """A comma-separated list; blanks around and between the items are dropped."""

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from chatcore import env as _env
 from chatcore import secret_key as _secret_key
+from chatcore.env import Rate as _Rate
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV = _env.load(BASE_DIR)
@@ -58,6 +59,14 @@ ANTHROPIC_MODELS = ENV.items(
 )
 # The longest silence of a provider, before and between the pieces of an answer.
 PROVIDER_TIMEOUT_SECONDS = ENV.integer("PROVIDER_TIMEOUT_SECONDS", 60, minimum=1, maximum=3600)
+
+# --- Limits -------------------------------------------------------------------------------------
+ASSISTANT_LIMIT = ENV.rate_or_off("ASSISTANT_LIMIT", _Rate(20, 60))
+ROCKETREACH_LIMIT = ENV.rate_or_off("ROCKETREACH_LIMIT", _Rate(100, 60 * 60))
+API_WRITE_LIMIT = ENV.rate_or_off("API_WRITE_LIMIT", _Rate(120, 60))
+LOGIN_LIMIT = ENV.rate("LOGIN_LIMIT", _Rate(5, 15 * 60))
+# What limits do while Redis is configured and away.
+RATELIMIT_FALLBACK = ENV.choice("RATELIMIT_FALLBACK", "local", "open")
 
 # --- Stores: MongoDB if MONGODB_URI is set, else one SQLite file in DATA_DIR --------------------
 MONGODB_URI = ENV.url("MONGODB_URI", ("mongodb", "mongodb+srv"), secret=True)

@@ -1,6 +1,7 @@
 // The chat page: ties the composer, the thread and the socket together.
 
 import { createComposer } from "./composer.js";
+import { countDown } from "./countdown.js";
 import { newId } from "./ids.js";
 import { setUpSidebar } from "./sidebar.js";
 import { openSocket } from "./socket.js";
@@ -26,6 +27,7 @@ let pending = null; // {frame, question?, retried?, isSent, isStopped?}: not yet
 let unsure = null; // the frame of a question that may have been saved although it was given back
 let running = null; // {generationId, seq, answer, isStopped?}: the answer that is being made
 let waitingTimer = null;
+let endCountdown = () => {};
 
 const thread = createThread({
   scroller: document.getElementById("thread-scroll"),
@@ -169,7 +171,20 @@ function onSnapshot(frame) {
 
 function onError(frame) {
   if (pending && (!frame.requestId || frame.requestId === pending.frame.requestId)) withdraw();
-  composer.notice(frame.message);
+  if (frame.code === "rate_limited") wait(frame);
+  else composer.notice(frame.message);
+}
+
+/** A limit was exceeded: what was typed stays, and can be sent when the time has passed. */
+function wait({ message, retryAfter }) {
+  // Said once; the seconds are for the eye.
+  announcer.textContent = message;
+  endCountdown();
+  endCountdown = countDown(retryAfter, (left) => {
+    composer.waiting(left);
+    thread.allowRetry(left === 0);
+    if (left === 0) announcer.textContent = "You can send again.";
+  });
 }
 
 const handlers = {

@@ -1,5 +1,6 @@
 // The field where messages are written.
 
+import { inShort } from "./countdown.js";
 import { loadDraft, loadModel, saveDraft, saveModel } from "./storage.js";
 
 export function createComposer(form, { onSend, onStop, maxCharacters }) {
@@ -8,8 +9,10 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
   const sendButton = form.querySelector("#send");
   const stopButton = form.querySelector("#stop");
   const noticeLine = form.querySelector("#composer-notice");
+  const waitLine = form.querySelector("#composer-wait");
   let conversationId = null;
   let isAnswering = false;
+  let isWaiting = false;
 
   const lastModel = loadModel();
   if ([...model.options].some(({ value }) => value === lastModel)) model.value = lastModel;
@@ -30,7 +33,7 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
 
   function update() {
     grow();
-    sendButton.disabled = !text.value.trim();
+    sendButton.disabled = isWaiting || !text.value.trim();
     sendButton.hidden = isAnswering;
     stopButton.hidden = !isAnswering;
   }
@@ -48,7 +51,7 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
 
   function submit() {
     const content = text.value;
-    if (!content.trim() || content.length > maxCharacters || isAnswering) return;
+    if (!content.trim() || content.length > maxCharacters || isAnswering || isWaiting) return;
     text.value = "";
     // Before the draft goes, the question is remembered as one that was asked.
     onSend(content, model.value);
@@ -103,6 +106,15 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
     },
     answering(value) {
       isAnswering = value;
+      update();
+    },
+    /** A limit: nothing can be sent for so many seconds, though it can be written. 0 ends it. */
+    waiting(seconds) {
+      isWaiting = seconds > 0;
+      waitLine.hidden = !isWaiting;
+      waitLine.textContent = isWaiting
+        ? `You have sent many questions. You can send again in ${inShort(seconds)}.`
+        : "";
       update();
     },
   };

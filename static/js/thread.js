@@ -116,6 +116,10 @@ export function createThread({ scroller, list, onRetry }) {
   return {
     addUser,
     addAnswer,
+    /** While nothing may be sent, nothing can be asked again either. */
+    allowRetry(isAllowed) {
+      for (const button of list.querySelectorAll("[data-action=retry]")) button.disabled = !isAllowed;
+    },
     /** A stored message, as the page's data has it. */
     addStored(message) {
       const text = textOf(message.parts, "text");

@@ -14,6 +14,7 @@ from django.test import Client
 
 from assistant import consumers, frames
 from assistant.models import Generation
+from chatcore.env import Rate
 from conversations.models import Conversation, Message
 from tests.fakes.provider import WORDS, Reply
 
@@ -230,6 +231,7 @@ async def test_a_frame_over_the_limit_is_refused_with_a_clear_error(tab):
         "message": "A frame may have at most 900,000 bytes.",
         "requestId": None,
         "field": None,
+        "retryAfter": None,
     }
 
 
@@ -246,6 +248,37 @@ async def test_a_model_that_is_not_offered_is_refused_and_nothing_is_saved(tab):
 
     assert (error["code"], error["requestId"]) == ("unknown_model", "r1")
     assert not await in_store(Conversation.objects.exists)()
+
+
+async def test_a_question_over_the_limit_is_told_how_long_to_wait(tab, provider, settings):
+    settings.ASSISTANT_LIMIT = Rate(1, 24 * 60 * 60)
+    await tab.send(SEND)
+    await tab.until("finished")
+
+    await tab.send({**SEND, "requestId": "r2", "messageId": "m2"})
+    refused = await tab.receive()
+    again = {"type": "regenerate", "requestId": "r3", "conversationId": "c1", "messageId": "m1"}
+    await tab.send(again)
+    refused_again = await tab.receive()
+
+    assert (refused["code"], refused["requestId"]) == ("rate_limited", "r2")
+    assert 1 <= refused["retryAfter"] <= 24 * 60 * 60
+    assert (refused_again["code"], refused_again["requestId"]) == ("rate_limited", "r3")
+    assert len(provider.requests) == 1
+    assert not await in_store(Message.objects.filter(client_id="m2").exists)()
+
+
+async def test_a_repeated_request_over_the_limit_is_attached_to_its_answer(tab, provider, settings):
+    settings.ASSISTANT_LIMIT = Rate(1, 24 * 60 * 60)
+    await tab.send(SEND)
+    first = await tab.until("finished")
+
+    await tab.send(SEND)
+    started, snapshot = await tab.receive(), await tab.receive()
+
+    assert started == first[0]
+    assert (snapshot["text"], snapshot["status"]) == (WORDS, "done")
+    assert len(provider.requests) == 1
 
 
 async def test_nobody_sees_or_stops_anothers_answer(tab, alice, provider):

@@ -9,7 +9,8 @@ from assistant.events import Usage
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.base import PromptMessage
 from assistant.turns import Progress, Question, TurnRefused
-from chatcore import clock
+from chatcore import clock, limits
+from chatcore.env import Rate
 from conversations.models import Conversation, Message
 from tests.at_once import at_once
 
@@ -57,6 +58,42 @@ def test_the_same_request_again_begins_nothing(bob):
     assert again.generation.pk == first.generation.pk
     assert not again.is_new
     assert (Message.objects.count(), Generation.objects.count()) == (1, 1)
+
+
+def test_a_question_over_the_limit_is_refused_and_nothing_is_saved(bob, settings, time_machine):
+    time_machine.move_to("2026-11-23T10:00:00Z", tick=False)
+    settings.ASSISTANT_LIMIT = Rate(2, 60)
+    left = [begin(bob, question(f"r{n}", f"m{n}")) for n in range(2)]
+
+    with pytest.raises(TurnRefused) as refused:
+        begin(bob, question("r9", "m9"))
+
+    assert len(left) == Generation.objects.count() == Message.objects.count() == 2
+    assert refused.value.code == "rate_limited"
+    wait = refused.value.retry_after
+    assert 1 <= wait <= 60
+    assert str(refused.value) == (
+        f"You have sent many questions. You can send again in {limits.in_words(wait)}."
+    )
+    time_machine.shift(wait)
+    assert begin(bob, question("r9", "m9")).is_new
+
+
+def test_a_repeated_request_is_never_refused(bob, settings):
+    settings.ASSISTANT_LIMIT = Rate(1, 60 * 60)
+    first = begin(bob)
+
+    again = [begin(bob) for _ in range(3)]
+
+    assert [turn.generation.pk for turn in again] == [first.generation.pk] * 3
+    assert [turn.is_new for turn in again] == [False] * 3
+
+
+def test_one_persons_limit_is_not_anothers(bob, dave, settings):
+    settings.ASSISTANT_LIMIT = Rate(1, 60 * 60)
+    begin(bob)
+
+    assert begin(dave).is_new
 
 
 def test_one_persons_request_id_is_not_anothers(bob, carol):

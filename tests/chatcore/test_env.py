@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chatcore import env as env_module
-from chatcore.env import Env
+from chatcore.env import Env, Rate
 
 
 def problems(env: Env) -> list[str]:
@@ -36,6 +36,63 @@ def test_a_wrong_boolean_is_a_problem_with_a_hint():
     assert env.boolean("DEBUG", default=False) is False
     assert env.problems[0].message == "DEBUG=maybe is neither yes nor no."
     assert env.problems[0].hint == "Write 1 or 0."
+
+
+@pytest.mark.parametrize(
+    ("raw", "rate"),
+    [
+        ("20/m", (20, 60)),
+        ("5/15m", (5, 900)),
+        ("100/H", (100, 3600)),
+        ("2/5s", (2, 5)),
+        ("1/1d", (1, 86_400)),
+        ("", (7, 8)),
+    ],
+)
+def test_a_rate(raw, rate):
+    env = Env({"LIMIT": raw})
+
+    assert env.rate("LIMIT", Rate(7, 8)) == rate
+    assert problems(env) == []
+
+
+@pytest.mark.parametrize(
+    "raw", ["20", "20/", "/m", "0/m", "5/0m", "-1/m", "1.5/m", "5/m/s", "5 /m", "٣/m", "5/w", "off"]
+)
+def test_a_wrong_rate_is_a_problem_and_the_default_is_used(raw):
+    env = Env({"LIMIT": raw})
+
+    assert env.rate("LIMIT", Rate(5, 900)) == (5, 900)
+    assert [problem.hint for problem in env.problems] == [
+        "Write it as in 20/m or 5/15m, where the period is s, m, h or d"
+        " (seconds, minutes, hours, days)."
+    ]
+
+
+def test_a_rate_that_may_be_off():
+    env = Env({"OFF": "Off", "ON": "3/s", "WRONG": "of"})
+
+    found = [env.rate_or_off(name, Rate(7, 8)) for name in ("OFF", "ON", "WRONG", "NOT_SET")]
+
+    assert found == [None, (3, 1), (7, 8), (7, 8)]
+    assert problems(env) == ["WRONG"]
+    assert env.problems[0].hint.endswith("or off for no limit.")
+
+
+@pytest.mark.parametrize(("raw", "value"), [("", "local"), ("Open", "open"), ("local", "local")])
+def test_a_choice(raw, value):
+    env = Env({"FALLBACK": raw})
+
+    assert env.choice("FALLBACK", "local", "open") == value
+    assert problems(env) == []
+
+
+def test_a_wrong_choice_is_a_problem_that_names_the_right_ones():
+    env = Env({"FALLBACK": "shut"})
+
+    assert env.choice("FALLBACK", "local", "open") == "local"
+    assert env.problems[0].message == "FALLBACK=shut cannot be used."
+    assert env.problems[0].hint == "Write local or open."
 
 
 def test_a_list_drops_blanks():

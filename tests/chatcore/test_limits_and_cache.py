@@ -11,6 +11,7 @@ from django.core.cache import caches
 from chatcore import cache as cache_module
 from chatcore import limits
 from chatcore.cache import Breaker, ResilientRedisCache
+from tests.at_once import at_once
 from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.valkey
@@ -141,6 +142,104 @@ def test_a_success_forgets_the_attempts_in_redis(redis_cache):
     limits.forget_login_attempts("bob@acme.example", "203.0.113.9")
 
     assert not limits.count_login_attempt("bob@acme.example", "203.0.113.9").exceeded
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Fifty threads on a busy machine may wait longer for Redis than the product does."""
+    for name in ("SOCKET_CONNECT_TIMEOUT", "SOCKET_TIMEOUT"):
+        monkeypatch.setitem(cache_module.CLIENT_OPTIONS, name, 20)
+
+
+@pytest.mark.usefixtures("patient", "redis_cache")
+def test_exactly_the_limit_passes_when_fifty_come_at_once(time_machine):
+    time_machine.move_to("2026-11-23T10:00:00Z", tick=False)
+    exceeded: list[bool] = []
+
+    at_once(50, lambda _number: exceeded.append(limits.assistant("bob").exceeded))
+
+    assert not caches["default"].is_away
+    assert (exceeded.count(False), exceeded.count(True)) == (20, 30)
+
+
+@pytest.mark.parametrize(("fallback", "passes"), [("local", 20), ("open", 25)])
+def test_while_redis_is_away_the_process_counts_or_all_but_log_ins_pass(
+    fallback, passes, redis_cache, valkey, settings, time_machine
+):
+    time_machine.move_to("2026-11-23T10:00:00Z", tick=False)
+    settings.RATELIMIT_FALLBACK = fallback
+    assert [limits.assistant("bob").exceeded for _ in range(25)].count(False) == 20
+    valkey.stop()
+
+    usages = [limits.assistant("bob") for _ in range(25)]
+
+    assert redis_cache.is_away
+    assert [usage.exceeded for usage in usages].count(False) == passes
+    assert usages[-1].remaining == 0
+    attempts = [limits.count_login_attempt("bob@acme.example", "203.0.113.9") for _ in range(7)]
+    assert [attempt.exceeded for attempt in attempts] == [False] * 5 + [True] * 2
+
+
+def test_the_count_in_redis_goes_on_when_it_is_back(redis_cache, valkey, settings, time_machine):
+    time_machine.move_to("2026-11-23T10:00:00Z", tick=False)
+    settings.RATELIMIT_FALLBACK = "open"
+    for _ in range(21):
+        limits.assistant("bob")
+    os.kill(pid_of(valkey), signal.SIGSTOP)
+    assert not limits.assistant("bob").exceeded
+    os.kill(pid_of(valkey), signal.SIGCONT)
+
+    deadline = time.monotonic() + 5
+    while not limits.assistant("bob").exceeded and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert not redis_cache.is_away
+    assert limits.assistant("bob").exceeded
+
+
+@pytest.fixture
+def between_the_steps(monkeypatch):
+    """Lets something happen once between `add` and `incr`, the two steps of a count."""
+
+    def arrange(event) -> None:
+        original = ResilientRedisCache.add
+
+        def add(self, *args, **kwargs):
+            added = original(self, *args, **kwargs)
+            monkeypatch.setattr(ResilientRedisCache, "add", original)
+            event()
+            return added
+
+        monkeypatch.setattr(ResilientRedisCache, "add", add)
+
+    return arrange
+
+
+@pytest.mark.parametrize(
+    "count", [limits.assistant, lambda key: limits.count_login_attempt(key, "203.0.113.9")]
+)
+def test_nobody_is_refused_because_redis_went_in_the_middle_of_a_count(
+    count, redis_cache, valkey, between_the_steps, time_machine
+):
+    time_machine.move_to("2026-11-23T10:00:00Z", tick=False)
+    first = count("bob")
+    between_the_steps(valkey.stop)
+
+    usage = count("bob")
+
+    assert redis_cache.is_away
+    assert usage == first
+
+
+def test_nobody_is_refused_because_redis_was_emptied_in_the_middle_of_a_count(
+    redis_cache, between_the_steps, time_machine
+):
+    time_machine.move_to("2026-11-23T10:00:00Z", tick=False)
+    first = limits.assistant("bob")
+    between_the_steps(redis_cache.clear)
+
+    assert limits.assistant("bob") == first
+    assert limits.assistant("bob").remaining == first.remaining - 1
 
 
 def test_the_password_of_redis_does_not_reach_the_log(settings, monkeypatch, caplog):

@@ -56,6 +56,9 @@ def test_wrong_values_are_all_told_at_once_with_hints_and_no_traceback(tmp_path)
         SECRET_KEY="short",
         ALLOWED_HOSTS="*",
         TRUSTED_ORIGINS="chat.example.org",
+        ASSISTANT_LIMIT="many",
+        LOGIN_LIMIT="off",
+        RATELIMIT_FALLBACK="shut",
     )
 
     assert result.returncode == 1
@@ -64,9 +67,10 @@ def test_wrong_values_are_all_told_at_once_with_hints_and_no_traceback(tmp_path)
         *("PORT=eighty", "DEBUG=perhaps", "MONGODB_URI", "REDIS_URL", "OPENAI_BASE_URL"),
         *("OPENAI_API_KEY_FILE", "SECRET_KEY is too short", "ALLOWED_HOSTS=*"),
         "TRUSTED_ORIGINS: chat.example.org",
+        *("ASSISTANT_LIMIT=many", "LOGIN_LIMIT=off", "RATELIMIT_FALLBACK=shut"),
     ):
         assert name in result.stderr
-    assert result.stderr.count("HINT:") == 9
+    assert result.stderr.count("HINT:") == 12
 
 
 @pytest.mark.parametrize("command", ["check", "start"])
