@@ -12,6 +12,7 @@ from accounts.sessions import person
 from assistant import catalog
 from assistant.frames import MAX_TEXT_CHARACTERS
 from assistant.models import Generation
+from conversations import pages
 from conversations.models import Conversation, Message, branch
 
 LISTED_CONVERSATIONS = 200
@@ -27,7 +28,9 @@ def chat(request: HttpRequest, conversation_id: str | None = None) -> HttpRespon
         conversation = mine.filter(client_id=conversation_id).first()
         if conversation is None:
             raise Http404
-    listed = mine.newest_first().values("client_id", "title")[:LISTED_CONVERSATIONS]
+    listed, _ = pages.chats(
+        person(request).pk, deleted=False, after=None, limit=LISTED_CONVERSATIONS
+    )
     context = {
         "conversation": conversation,
         "conversations": listed,

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
-from chatcore import cache, clock, validation
+from chatcore import cache, clock, limits, validation
 from chatcore.db import in_transaction
 from chatcore.rest import encode
 from chatcore.schema import errors_of
@@ -99,6 +99,7 @@ class ConversationsView(APIView):
         request=NewConversation,
         responses={201: Created, **errors_of(409, 413)},
     )
+    @limits.per_user(limits.api_writes)
     def post(self, request: Request) -> Response:
         given = validation.convert(request.data, NewConversation)
         saving.create(_user(request), given, clock.now())
@@ -115,6 +116,7 @@ class ConversationsView(APIView):
         ],
         responses={200: _DONE, **errors_of(404, 412, 413, 428)},
     )
+    @limits.per_user(limits.api_writes)
     def patch(self, request: Request) -> Response:
         given = validation.convert(request.data, ConversationChange)
         version = _meant(given, request.headers.get("If-Match"))
@@ -127,6 +129,7 @@ class ConversationsView(APIView):
         parameters=[_WHICH],
         responses={200: _DONE, **errors_of(404)},
     )
+    @limits.per_user(limits.api_writes)
     def delete(self, request: Request) -> Response:
         which = validation.query(request.query_params, Which)
 
@@ -147,6 +150,7 @@ class RestoreView(APIView):
         request=Which,
         responses={200: _DONE, **errors_of(404, 413)},
     )
+    @limits.per_user(limits.api_writes)
     def post(self, request: Request) -> Response:
         which = validation.convert(request.data, Which)
 

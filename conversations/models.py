@@ -45,9 +45,6 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         """Not in the trash."""
         return self.filter(deleted_at=None)
 
-    def newest_first(self) -> "ConversationQuerySet":
-        return self.order_by("-updated_at")
-
 
 class Conversation(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False, db_column="_id")

@@ -147,12 +147,6 @@ def test_without_tables_the_command_says_what_to_do(monkeypatch):
             "conversations_id_user",
         ),
         (
-            lambda: Conversation.objects.filter(user_id=User().pk, deleted_at=None).newest_first()[
-                :50
-            ],
-            "conversations_user_updated",
-        ),
-        (
             lambda: Message.objects.filter(conversation_id=Conversation().pk).order_by("seq"),
             "messages_conversation_seq",
         ),

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from chatcore import clock
+from chatcore.env import Rate
 from conversations.models import Conversation, Message
 from tests.at_once import at_once
 from tests.conversations.api import PATH, Api, say
@@ -573,6 +574,40 @@ def test_the_pages_for_people_lead_to_the_log_in(db):
 
     assert response.status_code == 401
     assert "/login?next=/api/assistant/conversations%3Flimit%3D7" in response.content.decode()
+
+
+# --- How much -----------------------------------------------------------------------------------
+def test_exactly_the_limit_of_changes_passes_however_many_come_at_once(bob, settings):
+    settings.API_WRITE_LIMIT = Rate(20, 60)
+    apis = [Api(bob) for _ in range(50)]
+    statuses = []
+
+    # The window does not end while they come.
+    with time_machine.travel(clock.now(), tick=False):
+        at_once(50, lambda n: statuses.append(apis[n].post({"id": f"c{n}"})[0]))
+
+    assert sorted(statuses) == [201] * 20 + [429] * 30
+    assert Conversation.objects.count() == 20
+
+
+def test_who_has_changed_too_much_is_told_when_to_come_again(api, bob, carol, settings):
+    settings.API_WRITE_LIMIT = Rate(2, 60)
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        api.post({"id": "c1"})
+        assert api.last.headers["RateLimit-Limit"] == "2"
+        assert api.last.headers["RateLimit-Remaining"] == "1"
+        api.patch({"id": "c1", "title": "U"})
+
+        status, answer = api.delete(id="c1")
+
+        assert (status, answer["error"]["code"]) == (429, "rate_limited")
+        wait = int(api.last.headers["Retry-After"])
+        assert api.last.headers["RateLimit-Reset"] == str(wait)
+        assert 1 <= wait <= 61
+        assert api.ids() == ["c1"]
+        assert Api(carol).post({"id": "c1"})[0] == 201
+        traveller.shift(wait)
+        assert api.delete(id="c1")[0] == 200
 
 
 # --- What it costs ------------------------------------------------------------------------------

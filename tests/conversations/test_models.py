@@ -39,14 +39,6 @@ def test_active_leaves_out_the_trash(bob):
     assert list(Conversation.objects.for_user(bob).active()) == [kept]
 
 
-def test_newest_first_goes_by_the_last_change(bob):
-    now = clock.now()
-    old = make(bob, "old", updated_at=now - timedelta(days=1))
-    new = make(bob, "new", updated_at=now)
-
-    assert list(Conversation.objects.newest_first()) == [new, old]
-
-
 def test_a_conversation_comes_back_from_the_store_as_it_was(bob):
     made = make(bob, title="Über alles", metadata={"totalTokens": 3, "toolsUsed": ["search"]})
 
