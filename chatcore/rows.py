@@ -114,10 +114,11 @@ def _find(
             limit=limit,
             session=database.session,
         )
-        return [
-            {name: _read(model, name, row[column]) for column, name in columns.items()}
-            for row in found
-        ]
+        with database.watched():
+            return [
+                {name: _read(model, name, row[column]) for column, name in columns.items()}
+                for row in found
+            ]
 
     return cast("list[Row]", find())
 
