@@ -17,6 +17,7 @@ from assistant import catalog, frames, turns
 from assistant.generations import RunningGeneration, owner, registry
 from assistant.models import Generation
 from chatcore import clock
+from chatcore.db import store_is_away
 
 logger = logging.getLogger("chatcore.socket")
 
@@ -68,8 +69,10 @@ class AssistantConsumer(AsyncWebsocketConsumer):
             )
         except SessionEnded:
             await self.close(code=NOT_LOGGED_IN)
-        except Exception:
-            logger.exception("A frame could not be handled")
+        except Exception as error:
+            # Of a store that is away its breaker has said enough.
+            if not store_is_away(error):
+                logger.exception("A frame could not be handled")
             message = "The server could not do this. Your text is kept; try again."
             await self._send(frames.error_frame("internal", message, request_id=request_id))
 

@@ -23,7 +23,7 @@ from assistant.events import Event, Failed, ReasoningDelta, TextDelta, Usage
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.base import Prompt, Provider
 from chatcore import clock
-from chatcore.db import store_is_away
+from chatcore.db import report_away, store_breaker, store_is_away
 
 logger = logging.getLogger("chatcore.generations")
 
@@ -181,7 +181,6 @@ class Registry:
         self._running: dict[UUID, RunningGeneration] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.Task[None] | None = None
-        self._store_is_away = False
 
     def start(self, record: Generation, provider: Provider, prompt: Prompt) -> RunningGeneration:
         generation = RunningGeneration(record, provider, prompt)
@@ -244,14 +243,10 @@ class Registry:
             if not store_is_away(error):
                 logger.exception("Running answers could not be saved or looked after")
                 return
-            # The answers are in memory and the next tick tries again, so one line is enough.
-            if not self._store_is_away:
-                logger.warning("The store is away (%s); answers wait in memory", _name(error))
-            self._store_is_away = True
+            # The answers are in memory, and the next tick tries again.
+            report_away(error)
         else:
-            if self._store_is_away:
-                logger.warning("The store is back")
-            self._store_is_away = False
+            store_breaker.answered()
 
     async def _reap(self) -> None:
         interrupted = await database_sync_to_async(turns.interrupt_silent)(

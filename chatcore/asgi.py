@@ -14,6 +14,7 @@ from channels.security.websocket import WebsocketDenier  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from assistant.consumers import AssistantConsumer  # noqa: E402
+from chatcore.error_pages import RefuseSocketsWhileStoreIsAway  # noqa: E402
 from chatcore.handler import Handler  # noqa: E402
 from chatcore.origins import OriginValidator  # noqa: E402
 
@@ -24,6 +25,8 @@ sockets = [
 application = ProtocolTypeRouter(
     {
         "http": Handler(),
-        "websocket": OriginValidator(AuthMiddlewareStack(URLRouter(sockets))),
+        "websocket": OriginValidator(
+            RefuseSocketsWhileStoreIsAway(AuthMiddlewareStack(URLRouter(sockets)))
+        ),
     }
 )

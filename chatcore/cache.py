@@ -7,7 +7,6 @@ it is back.
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,8 @@ from django.core.cache.backends.locmem import LocMemCache
 from django_redis.cache import RedisCache
 from django_redis.serializers.base import BaseSerializer
 from redis.exceptions import RedisError
+
+from chatcore.breaker import Breaker
 
 logger = logging.getLogger("chatcore.cache")
 
@@ -48,50 +49,33 @@ class Serializer(BaseSerializer):
             return None
 
 
-class Breaker:
-    """Closed while Redis answers. Safe to share between threads."""
-
-    def __init__(self, seconds: float = BREAK_SECONDS) -> None:
-        self.seconds = seconds
-        self._open_until: float | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def is_away(self) -> bool:
-        """Whether Redis failed and has not answered since."""
-        return self._open_until is not None
-
-    def is_open(self) -> bool:
-        """Whether Redis is to be left alone. After the pause one caller at a time tries it."""
-        with self._lock:
-            if self._open_until is None:
-                return False
-            now = time.monotonic()
-            if now < self._open_until:
-                return True
-            self._open_until = now + self.seconds
-            return False
-
-    def failed(self, error: Exception) -> None:
-        with self._lock:
-            was_closed = self._open_until is None
-            self._open_until = time.monotonic() + self.seconds
-        if was_closed:
-            logger.warning("Redis is away (%s); using the cache of this process.", _name(error))
-
-    def answered(self) -> None:
-        # Read without the lock: this runs after every call, and a late reader only logs later.
-        if self._open_until is None:
-            return
-        with self._lock:
-            was_open, self._open_until = self._open_until is not None, None
-        if was_open:
-            logger.warning("Redis is back.")
-
-
-def _name(error: Exception) -> str:
+def _reason(error: Exception) -> BaseException:
+    """django-redis wraps what redis-py says."""
     cause = error.__cause__
-    return type(cause if isinstance(cause, RedisError) else error).__name__
+    return cause if isinstance(cause, RedisError) else error
+
+
+def redis_breaker(seconds: float = BREAK_SECONDS) -> Breaker:
+    return Breaker("Redis", "using the cache of this process", seconds=seconds, logger=logger)
+
+
+def state() -> str:
+    """ "ok", "away", or "in-process" where there is no Redis. Asks Redis, unless it just failed."""
+    cache = caches["default"]
+    if not isinstance(cache, ResilientRedisCache):
+        return "in-process"
+    return "ok" if cache.is_on_redis() else "away"
+
+
+def warn_without_redis() -> None:
+    """Said once, at the start of a server."""
+    if isinstance(caches["default"], ResilientRedisCache):
+        return
+    logger.warning(
+        "Redis URL not configured: this process caches and counts limits for itself, which is"
+        " right for a server of one process. Several would each count for themselves; set"
+        " REDIS_URL to let them share."
+    )
 
 
 class ResilientRedisCache(BaseCache):
@@ -106,23 +90,28 @@ class ResilientRedisCache(BaseCache):
         # `params` has the number of entries that the cache in the process may hold.
         entries = params.get("OPTIONS", {}).get("MAX_ENTRIES")
         self._local = LocMemCache(f"while-redis-is-away:{location}:{entries}", params)
-        self._breaker = self._breakers.setdefault(location, Breaker())
+        self._breaker = self._breakers.setdefault(location, redis_breaker())
 
     @property
     def is_away(self) -> bool:
         """Whether the cache in the process stands in for Redis at this moment."""
-        return self._breaker.is_away
+        return self._breaker.has_failed
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         if not self._breaker.is_open():
             try:
                 result = getattr(self._redis, method)(*args, **kwargs)
             except (RedisError, OSError) as error:
-                self._breaker.failed(error)
+                self._breaker.failed(_reason(error))
             else:
                 self._breaker.answered()
                 return result
         return getattr(self._local, method)(*args, **kwargs)
+
+    def is_on_redis(self) -> bool:
+        """Whether Redis answers at this moment."""
+        self.has_key("readyz")
+        return not self._breaker.has_failed
 
     def add(self, key: str, value: Any, *args: Any, **kwargs: Any) -> bool:
         return bool(self._call("add", key, value, *args, **kwargs))

@@ -1,6 +1,8 @@
 """What SQLite and MongoDB do differently, behind one name each."""
 
+import logging
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +17,22 @@ from django.db import (
     transaction,
 )
 
+from chatcore.breaker import Breaker
+
 if TYPE_CHECKING:
     from pymongo.operations import IndexModel
 
 Result = TypeVar("Result")
+
+# For whoever meets a failure of the store. Only MongoDB is left alone by it, in chatcore.mongodb:
+# there each try may take `trial_seconds`.
+store_breaker = Breaker(
+    "The store",
+    "requests get 503, running answers wait in memory",
+    seconds=1.0,
+    trial_seconds=3.0,
+    logger=logging.getLogger("chatcore.store"),
+)
 
 
 @contextmanager
@@ -68,16 +82,63 @@ def with_commit(work: Callable[[], None]) -> None:
         work()
 
 
-def store_is_away(error: Exception) -> bool:
+def store_is_away(error: BaseException) -> bool:
     """Whether the store cannot be reached or is busy, so that the same may work later."""
     if isinstance(error, OperationalError | InterfaceError):
-        return True
-    return isinstance(error, DatabaseError) and _mongodb_is_away(error.__cause__)
+        return not _is_wrong_sql(error.__cause__)
+    # The driver's own errors come through where a long result is read on.
+    return _mongodb_is_away(error.__cause__ if isinstance(error, DatabaseError) else error)
+
+
+def because_store_is_away(error: BaseException | None) -> BaseException | None:
+    """The error in the chain behind this one that says that the store is away, or None.
+
+    Django reports a session that cannot be saved as a bad request, for one.
+    """
+    while error is not None and not store_is_away(error):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def reason(error: BaseException) -> BaseException:
+    """What the driver said, which Django wraps."""
+    is_wrapped = isinstance(error, DatabaseError | InterfaceError) and error.__cause__
+    return is_wrapped or error
+
+
+def report_away(error: BaseException) -> None:
+    """Say once in the log that the store is away. The engine of MongoDB does it by itself."""
+    if not getattr(connection, "is_serving", False):
+        store_breaker.failed(reason(error))
+
+
+def ask_store() -> None:
+    """Return when the store has answered. Raises what the store or the driver says if it is away.
+
+    Blocks for as long as the store does: up to the 20 seconds for which SQLite waits for a lock.
+    """
+    try:
+        if connection.vendor == "mongodb":
+            cast("Any", connection).ping()
+        else:
+            with connection.cursor() as cursor:
+                # Reads the file, which `SELECT 1` would not.
+                cursor.execute("SELECT name FROM sqlite_master LIMIT 1")
+    except Exception as error:
+        store_breaker.failed(reason(error))
+        raise
+    store_breaker.answered()
+
+
+def _is_wrong_sql(cause: BaseException | None) -> bool:
+    """SQLite calls a missing table operational as well; to wait does not help there."""
+    code = getattr(cause, "sqlite_errorcode", None)
+    return bool(code == sqlite3.SQLITE_ERROR)
 
 
 def _mongodb_is_away(cause: BaseException | None) -> bool:
     # The driver is not imported where there is no MongoDB.
-    if cause is None or not type(cause).__module__.startswith("pymongo"):
+    if cause is None or not type(cause).__module__.startswith(("pymongo", "chatcore.mongodb")):
         return False
     from pymongo.errors import ConnectionFailure, ExecutionTimeout
 

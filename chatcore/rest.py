@@ -13,7 +13,7 @@ from rest_framework.renderers import JSONRenderer as DefaultJSONRenderer
 from rest_framework.response import Response
 
 from chatcore import errors, validation
-from chatcore.db import store_is_away
+from chatcore.db import report_away, store_is_away
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 
@@ -72,6 +72,7 @@ def allow_inline_styles(response: HttpResponseBase) -> None:
 def exception_handler(error: Exception, _context: dict[str, Any]) -> Response | None:
     """What goes back for an error in a view of the API; None for a fault of ours."""
     if store_is_away(error):
+        report_away(error)
         error = errors.StoreAway()
     if isinstance(error, errors.ApiError):
         return Response(error.body(), status=error.status, headers=error.headers)

@@ -162,7 +162,8 @@ def _find(
             limit=limit,
             session=database.session,
         )
-        return [tuple(row.get(column) for column in columns) for row in found]
+        with database.watched():
+            return [tuple(row.get(column) for column in columns) for row in found]
 
     return cast("list[tuple[Any, ...]]", find())
 

@@ -175,9 +175,11 @@ INSTALLED_APPS = [
     "assistant",
 ]
 MIDDLEWARE = [
+    "chatcore.health.ProbesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "chatcore.static.StaticFilesMiddleware",
+    "chatcore.error_pages.ErrorPagesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -262,6 +264,7 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": ["'none'"],
     }
 }
+CSRF_FAILURE_VIEW = "chatcore.error_pages.csrf_failed"
 CSRF_TRUSTED_ORIGINS = TRUSTED_ORIGINS
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
@@ -288,8 +291,9 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
         # A page that is not there, or not for this person, is nothing to report.
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["store_away"]},
         # Nor is what a stranger sends that is no HTTP.
         "uvicorn.error": {"level": "ERROR"},
     },
+    "filters": {"store_away": {"()": "chatcore.error_pages.StoreAwayIsLoggedOnce"}},
 }

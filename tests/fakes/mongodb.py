@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -68,7 +69,7 @@ class MongoServer:
             self.uri, directConnection=True, serverSelectionTimeoutMS=500
         )
         with client:
-            while time.monotonic() < deadline and self._is_running():
+            while time.monotonic() < deadline and self.is_running():
                 with suppress(PyMongoError):
                     hello = client.admin.command("hello")
                     if hello.get("isWritablePrimary"):
@@ -79,11 +80,21 @@ class MongoServer:
                 time.sleep(0.1)
         raise RuntimeError((self.folder / "mongod.log").read_text(errors="replace")[-2000:])
 
-    def _is_running(self) -> bool:
+    def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def pause(self) -> None:
+        """Let it hang: it takes connections, and says nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         if self._process is not None:
+            self.resume()
             self._process.terminate()
             self._process.wait(timeout=START_SECONDS)
             self._process = None

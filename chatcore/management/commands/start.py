@@ -18,6 +18,8 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from chatcore import serving
+
 logger = logging.getLogger("chatcore.start")
 
 # Long enough for every store that answers, short enough for whoever waits for the end.
@@ -43,6 +45,7 @@ class Command(BaseCommand):
         self.check(tags=[Tags.database], databases=["default"])
         listener = _listen(settings.HOST, settings.PORT)
         self._migrate()
+        serving.prepare()
         self._serve(listener)
 
     def _migrate(self) -> None:

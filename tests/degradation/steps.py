@@ -1,0 +1,89 @@
+"""What a person does without a browser, and how long it took."""
+
+import re
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email.message import Message
+from http.cookiejar import CookieJar
+from urllib.parse import urlencode
+
+from tests.server import PASSWORD, Server
+
+# What a person who is logged in may open, and answers 200 while everything is there.
+PATHS = ["/", "/password", "/api/assistant/conversations"]
+# As long as no answer of the server may ever take.
+PATIENCE = 30
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Message
+    text: str
+    seconds: float
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_args, **_kwargs):
+        return None
+
+
+class Person:
+    """Somebody with cookies of their own."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.cookies = CookieJar()
+        self._opener = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(self.cookies), _NoRedirect()
+        )
+
+    def get(self, path: str) -> Answer:
+        return self._ask(urllib.request.Request(self.server.url + path))
+
+    def post(self, path: str, **fields: str) -> Answer:
+        """Sends a form, with the token that a page before it has set."""
+        token = next(each.value for each in self.cookies if each.name == "csrftoken")
+        data = urlencode({**fields, "csrfmiddlewaretoken": token}).encode()
+        return self._ask(urllib.request.Request(self.server.url + path, data))
+
+    def _ask(self, request: urllib.request.Request) -> Answer:
+        begun = time.perf_counter()
+        try:
+            response = self._opener.open(request, timeout=PATIENCE)
+        except urllib.error.HTTPError as error:
+            response = error
+        with response:
+            text = response.read().decode()
+        return Answer(response.status, response.headers, text, time.perf_counter() - begun)
+
+    def make_first_account(self) -> None:
+        path = re.sub(r"^.*?(?=/setup)", "", self.server.line)
+        assert self.get(path).status == 200
+        made = self.post(
+            path,
+            name="Alice",
+            organization="Acme",
+            email="alice@acme.example",
+            password=PASSWORD,
+        )
+        assert made.status == 302, made.text
+
+    def log_in(self) -> Answer:
+        self.get("/login")
+        return self.post("/login", username="alice@acme.example", password=PASSWORD)
+
+
+def at_once(person: Person, path: str, times: int) -> list[Answer]:
+    with ThreadPoolExecutor(times) as threads:
+        return list(threads.map(lambda _: person.get(path), range(times)))
+
+
+def wait_until(is_so, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.2)
