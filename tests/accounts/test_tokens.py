@@ -132,6 +132,7 @@ def test_the_store_has_a_digest_and_not_the_token(bob):
     assert token not in str(row)
 
 
+@pytest.mark.skipif(connection.vendor == "mongodb", reason="counts statements of SQL")
 def test_a_use_costs_two_look_ups_and_a_write_in_each_minute(bob, django_assert_num_queries):
     token = issue(bob)
 

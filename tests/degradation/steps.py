@@ -1,5 +1,6 @@
 """What a person does without a browser, and how long it took."""
 
+import json
 import re
 import time
 import urllib.error
@@ -8,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.message import Message
 from http.cookiejar import CookieJar
+from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 from tests.server import PASSWORD, Server
 
 # What a person who is logged in may open, and answers 200 while everything is there.
-PATHS = ["/", "/password", "/api/assistant/conversations"]
+API = "/api/assistant/conversations"
+PATHS = ["/", "/password", API]
 # As long as no answer of the server may ever take.
 PATIENCE = 30
 
@@ -46,9 +50,38 @@ class Person:
 
     def post(self, path: str, **fields: str) -> Answer:
         """Sends a form, with the token that a page before it has set."""
-        token = next(each.value for each in self.cookies if each.name == "csrftoken")
+        token = self._csrf_token()
         data = urlencode({**fields, "csrfmiddlewaretoken": token}).encode()
         return self._ask(urllib.request.Request(self.server.url + path, data))
+
+    def api(self, method: str, body: dict[str, Any]) -> Answer:
+        token = self._csrf_token()
+        return self._ask(
+            urllib.request.Request(
+                self.server.url + API,
+                json.dumps(body).encode(),
+                {"Content-Type": "application/json", "X-CSRFToken": token},
+                method=method,
+            )
+        )
+
+    def write_and_read(self, title: str) -> list[Answer]:
+        """Makes one chat and renames another; both have to be in what is read right after."""
+        name = f"chat-{uuid4()}"
+        answers = [
+            self.api("POST", {"id": "always"}),
+            self.api("POST", {"id": name, "title": title}),
+            self.api("PATCH", {"id": "always", "title": title}),
+            listed := self.get(API),
+            one := self.get(f"{API}?id=always"),
+        ]
+        titles = {each["id"]: each["title"] for each in json.loads(listed.text)["conversations"]}
+        assert (titles.get(name), titles.get("always")) == (title, title)
+        assert json.loads(one.text)["title"] == title
+        return answers
+
+    def _csrf_token(self) -> str:
+        return next(str(each.value) for each in self.cookies if each.name == "csrftoken")
 
     def _ask(self, request: urllib.request.Request) -> Answer:
         begun = time.perf_counter()

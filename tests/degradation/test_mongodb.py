@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.degradation.steps import PATHS, Person, at_once, wait_until
+from tests.degradation.steps import API, PATHS, Person, at_once, wait_until
 from tests.fakes.mongodb import MongoServer, mongod
 
 # Within this time, in seconds, whoever asks is told that the store is away.
@@ -71,6 +71,20 @@ def test_fifty_at_once_are_all_told_within_3_seconds(alice, away):
 
     assert {answer.status for answer in answers} == {503}
     assert max(answer.seconds for answer in answers) < TOLD
+
+
+def test_a_change_that_could_not_be_saved_can_be_sent_again(alice, away, mongodb):
+    body = {"id": "c1", "title": "T", "messages": [{"id": "m1", "role": "user", "content": "Hi"}]}
+
+    refused = alice.api("POST", body)
+    come_back(alice, mongodb)
+    made = alice.api("POST", body)
+
+    assert (refused.status, json.loads(refused.text)["error"]["code"]) == (503, "store_away")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert refused.seconds < TOLD
+    assert (made.status, json.loads(made.text)) == (201, {"success": True, "id": "c1"})
+    assert json.loads(alice.get(f"{API}?id=c1").text)["messageCount"] == 1
 
 
 def test_nobody_can_log_in_and_nothing_breaks(alice, away):
