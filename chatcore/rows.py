@@ -7,6 +7,7 @@ every index from serving the order. So these few shapes of a query are written h
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Literal, TypeVar, cast
 from uuid import UUID
 
@@ -42,7 +43,7 @@ def read(
     beyond = _beyond(order, after) if after is not None else []
     find = _find if connection.vendor == "mongodb" else _select
     found = find(model, fields, equal, present, order, beyond, limit)
-    readers = [(name, reader) for name in fields if (reader := _reader(model, name))]
+    readers = _readers(model, tuple(fields))
     rows = [dict(zip(fields, row, strict=True)) for row in found]
     for row in rows:
         for name, reader in readers:
@@ -85,26 +86,53 @@ def _select(
     beyond: list[list[Condition]],
     limit: int,
 ) -> list[tuple[Any, ...]]:
-    values: list[Any] = []
+    nulls = frozenset(name for name, value in equal.items() if value is None)
+    bounds = [beyond[0][0], *(each for every in beyond for each in every)] if beyond else []
+    sql = _statement(
+        model, tuple(fields), tuple(equal), nulls, present, tuple(order), has_bounds=bool(beyond)
+    )
+    values = [
+        *(_stored(model, name, value) for name, value in equal.items() if value is not None),
+        *(_stored(model, name, value) for name, _, value in bounds),
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} LIMIT {limit:d}", values)
+        return cast("list[tuple[Any, ...]]", cursor.fetchall())
+
+
+@cache
+def _statement(
+    model: type[models.Model],
+    fields: tuple[str, ...],
+    equal: tuple[str, ...],
+    nulls: frozenset[str],
+    present: str | None,
+    order: tuple[tuple[str, Literal[1, -1]], ...],
+    *,
+    has_bounds: bool,
+) -> str:
+    """All names in it come from the models; values are passed beside it."""
 
     def column(name: str) -> str:
         return connection.ops.quote_name(column_of(model, name))
 
-    def compare(name: str, operator: str, value: Any) -> str:
-        if value is None:
-            return f"{column(name)} IS NULL"
-        values.append(_stored(model, name, value))
-        return f"{column(name)} {operator} %s"
-
-    where = [compare(name, "=", value) for name, value in equal.items()]
+    where = [
+        f"{column(name)} IS NULL" if name in nulls else f"{column(name)} = %s" for name in equal
+    ]
     if present is not None:
         where.append(f"{column(present)} IS NOT NULL")
-    if beyond:
-        name, operator, value = beyond[0][0]
-        where.append(compare(name, f"{operator}=", value))
-        alternatives = (" AND ".join(compare(*each) for each in every) for every in beyond)
-        where.append("(" + " OR ".join(f"({each})" for each in alternatives) + ")")
-    # All names come from the models; values are passed beside the statement.
+    if has_bounds:
+        alternatives = _beyond(order, [None] * len(order))
+        name, operator, _ = alternatives[0][0]
+        where.append(f"{column(name)} {operator}= %s")
+        where.append(
+            "("
+            + " OR ".join(
+                "(" + " AND ".join(f"{column(name)} {sign} %s" for name, sign, _ in every) + ")"
+                for every in alternatives
+            )
+            + ")"
+        )
     sql = (
         f"SELECT {', '.join(map(column, fields))}"  # noqa: S608
         f" FROM {connection.ops.quote_name(model._meta.db_table)} WHERE {' AND '.join(where)}"
@@ -113,9 +141,7 @@ def _select(
         sql += " ORDER BY " + ", ".join(
             f"{column(name)} {'ASC' if direction == 1 else 'DESC'}" for name, direction in order
         )
-    with connection.cursor() as cursor:
-        cursor.execute(f"{sql} LIMIT {limit:d}", values)
-        return cast("list[tuple[Any, ...]]", cursor.fetchall())
+    return sql
 
 
 _OPERATORS = {"=": "$eq", "<": "$lt", ">": "$gt"}
@@ -168,13 +194,19 @@ def _find(
     return cast("list[tuple[Any, ...]]", find())
 
 
-def _reader(model: type[models.Model], name: str) -> Callable[[Any], Any] | None:
-    """How a value of this field becomes Python's, None if it is already."""
-    field: Any = model._meta.get_field(name)
-    while isinstance(field, models.ForeignKey):
-        field = field.target_field
+@cache
+def _readers(
+    model: type[models.Model], fields: tuple[str, ...]
+) -> list[tuple[str, Callable[[Any], Any]]]:
+    """The fields whose values are not Python's yet, and how they become so."""
     readers = _FROM_MONGODB if connection.vendor == "mongodb" else _FROM_SQL
-    return next((reader for kind, reader in readers.items() if isinstance(field, kind)), None)
+    found = []
+    for name in fields:
+        field: Any = model._meta.get_field(name)
+        while isinstance(field, models.ForeignKey):
+            field = field.target_field
+        found += [(name, reader) for kind, reader in readers.items() if isinstance(field, kind)]
+    return found
 
 
 def _in_utc(moment: datetime) -> datetime:
