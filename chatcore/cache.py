@@ -153,6 +153,8 @@ class ResilientRedisCache(BaseCache):
 
 
 # --- Values that are as good as their version ---------------------------------------------------
+# What is larger is made anew each time: the cache in the process holds some hundred values.
+LARGEST_VALUE_BYTES = 512 * 1024
 # Locks of this process, by key: many readers of what is not cached make it once.
 _making = [threading.Lock() for _ in range(64)]
 _hits: Counter[str] = Counter()
@@ -176,7 +178,8 @@ def versioned(
             return value
         _misses[kind] += 1
         made_of, value = make()
-        caches["documents"].set(key, (made_of, value), seconds)
+        if len(value) <= LARGEST_VALUE_BYTES:
+            caches["documents"].set(key, (made_of, value), seconds)
         return value
 
 

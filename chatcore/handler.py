@@ -7,7 +7,7 @@ the figures.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
@@ -20,9 +20,14 @@ from django.http import FileResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from chatcore.errors import TooLarge, as_response
+
 # They share one interpreter: with more of them the sockets wait longer for their turn. With fewer,
 # some requests that wait for a busy store would hold up all others.
 THREADS = 16
+# Above what any view takes, each of which has a limit of its own.
+LARGEST_BODY_BYTES = 16 * 1024 * 1024
+TOO_LARGE = f"A request may have at most {LARGEST_BODY_BYTES:,} bytes."
 
 
 class Threads:
@@ -84,9 +89,12 @@ class Handler(ASGIHandler):
         await self.handle(scope, receive, send)
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        bounded = _Bounded(receive)
         try:
-            body = await self.read_body(receive)
+            body = await self.read_body(bounded)
         except RequestAborted:
+            if bounded.has_ended:
+                await self.send_response(as_response(TooLarge(TOO_LARGE)), send)
             return
         me = cast("asyncio.Task[None]", asyncio.current_task())
         watcher = asyncio.create_task(_when_gone(receive, me.cancel))
@@ -128,6 +136,23 @@ class Handler(ASGIHandler):
             # Whole, as Django does it, but in the thread that may block.
             response.streaming_content = _each(list(response))
         return response
+
+
+class _Bounded:
+    """Ends a body before it fills the disk, on which all of it waits for its view."""
+
+    def __init__(self, receive: Callable[[], Awaitable[Any]]) -> None:
+        self._receive = receive
+        self._bytes = 0
+
+    @property
+    def has_ended(self) -> bool:
+        return self._bytes > LARGEST_BODY_BYTES
+
+    async def __call__(self) -> Any:
+        message = await self._receive()
+        self._bytes += len(message.get("body", b""))
+        return {"type": "http.disconnect"} if self.has_ended else message
 
 
 async def _when_gone(receive: Any, cancel: Callable[[], object]) -> None:

@@ -131,8 +131,8 @@ def _cache(*, entries: int, name: str) -> dict[str, Any]:
 CACHES: dict[str, dict[str, Any]] = {
     # Counts. Django's 300 would let invented addresses push out that of an account under attack.
     "default": _cache(entries=100_000, name="counts"),
-    # Chats and lists, of up to some 100 kB each.
-    "documents": _cache(entries=500, name="documents"),
+    # Chats and lists, of some 10 to 500 kB each.
+    "documents": _cache(entries=200, name="documents"),
 }
 
 # --- Secrets ------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 import re
 from typing import cast
 
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import cache_control
 from drf_spectacular.utils import (
     OpenApiParameter,
     OpenApiResponse,
@@ -48,6 +50,11 @@ def _user(request: Request) -> User:
     return cast(User, request.user)  # every view needs a log-in
 
 
+# Nobody on the way may keep it, and the browser asks each time whether it is still good.
+_private = method_decorator(cache_control(private=True, no_cache=True), name="dispatch")
+
+
+@_private
 class ConversationsView(APIView):
     """A person's own conversations. Somebody else's are not there, whatever the role.
 
@@ -141,6 +148,7 @@ class ConversationsView(APIView):
         return _done(in_transaction(work))
 
 
+@_private
 class RestoreView(APIView):
     """Takes a conversation out of the trash."""
 

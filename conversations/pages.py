@@ -77,7 +77,7 @@ def conversation(chat: rows.Row, *, before: str | None, limit: int) -> SavedConv
     )
     messages = [_message(row) for row in reversed(found[:limit])]
     return SavedConversation(
-        **{name: getattr(summary(chat), name) for name in Summary.__struct_fields__},
+        **msgspec.structs.asdict(summary(chat)),
         messages=messages,
         next_before=messages[0].id if len(found) > limit else None,
     )

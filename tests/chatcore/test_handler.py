@@ -1,6 +1,7 @@
 """HTTP as the server serves it: threads, connections, streams, and clients that go away."""
 
 import asyncio
+import json
 import threading
 from types import SimpleNamespace
 
@@ -234,6 +235,16 @@ async def test_a_large_upload_arrives_whole():
     answer = await get(Handler(), "/size", *10 * [b"x" * 200_000])
 
     assert answer.text == "2000000"
+
+
+async def test_an_upload_without_end_is_ended_before_it_fills_the_disk():
+    handler = Handler()
+
+    answer = await get(handler, "/size", *[b"x" * 2**20] * 20)
+
+    assert answer.status == 413
+    assert json.loads(answer.text)["error"]["code"] == "too_large"
+    assert (await get(handler, "/size", b"12")).text == "2"
 
 
 async def test_no_more_requests_run_at_once_than_there_are_threads():

@@ -194,3 +194,25 @@ def test_a_cached_value_of_another_shape_is_not_there(api, bob, garbage):
     caches["documents"].set(list_key(bob.pk), garbage, 60)
 
     assert api.get() == expected
+
+
+def test_a_very_large_page_is_not_kept(api, bob):
+    long = "x" * 180_000
+    api.post({"id": "c2", "messages": [say("m1", long), say("m2", long)]})
+
+    sizes = []
+    for _ in range(2):
+        before = cache.use()["conversation"]["misses"]
+        api.get(id="c2")
+        sizes.append(cache.use()["conversation"]["misses"] - before)
+
+    assert sizes == [1, 1]
+    assert caches["documents"].get(chat_key(bob.pk, "c2")) is None
+
+
+def test_nobody_on_the_way_may_keep_what_is_a_persons_own(api):
+    for query in ({}, {"id": "c1"}, {"id": "nowhere"}):
+        api.get(**query)
+
+        assert api.last.headers["Cache-Control"] == "private, no-cache"
+        assert "Cookie" in api.last.headers["Vary"]
