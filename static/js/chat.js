@@ -27,6 +27,7 @@ let pending = null; // {frame, question?, retried?, isSent, isStopped?}: not yet
 let unsure = null; // the frame of a question that may have been saved although it was given back
 let running = null; // {generationId, seq, answer, isStopped?}: the answer that is being made
 let waitingTimer = null;
+let isLeaving = false; // another page is on its way
 let endCountdown = () => {};
 
 const thread = createThread({
@@ -122,7 +123,8 @@ function onStarted(frame) {
   if (pending?.frame.requestId !== frame.requestId) return;
   const { question, retried, isStopped } = pending;
   pending = null;
-  savePending(null);
+  // The page that takes our place may have been made before the question was saved.
+  if (!isLeaving) savePending(null);
   retried?.remove();
   question?.settle();
   page.conversationId = conversationId;
@@ -247,6 +249,10 @@ function restorePending() {
     savePending(null);
   }
 }
+
+addEventListener("beforeunload", () => {
+  isLeaving = true;
+});
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 const socket = openSocket(`${scheme}//${location.host}/ws/assistant`, {
