@@ -162,7 +162,7 @@ _misses: Counter[str] = Counter()
 
 
 def versioned(
-    key: str, version: int, seconds: int, make: Callable[[], tuple[int, bytes]], *, kind: str
+    key: str, version: str, seconds: int, make: Callable[[], tuple[str, bytes]], *, kind: str
 ) -> bytes:
     """What is cached under `key` if it was made of this version; otherwise made anew and kept.
 
@@ -183,9 +183,9 @@ def versioned(
         return value
 
 
-def _cached(key: str, version: int) -> bytes | None:
+def _cached(key: str, version: str) -> bytes | None:
     match caches["documents"].get(key):
-        case (int(made_of), bytes(value)) if made_of == version:
+        case (str(made_of), bytes(value)) if made_of == version:
             return value
     return None
 

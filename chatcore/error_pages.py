@@ -111,6 +111,15 @@ class RefuseSocketsWhileStoreIsAway:
             await send({"type": "websocket.close", "code": TRY_AGAIN_LATER})
 
 
+class StrangersGetOneLine(logging.Filter):
+    """A wrong Host or a thousand parameters are reported, but not with a traceback for each."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("django.security"):
+            record.exc_info = None
+        return True
+
+
 class StoreAwayIsLoggedOnce(logging.Filter):
     """Drops Django's line, and traceback, for each request that is answered with 503.
 

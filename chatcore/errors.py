@@ -84,7 +84,7 @@ class StoreAway(ApiError):
 
     def __init__(self, retry_after: int = 5) -> None:
         super().__init__(
-            "The database cannot be reached. Nothing was changed; try again in a moment.",
+            "The database cannot be reached. Try again in a moment.",
             headers={"Retry-After": str(retry_after)},
         )
 

@@ -7,6 +7,7 @@ the figures.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -126,6 +127,10 @@ class Handler(ASGIHandler):
         request, error = self.create_request(scope, body)
         if request is None:
             body.close()
+        else:
+            # A body that came in chunks has no length of its own, and would be taken for empty.
+            request.META.setdefault("CONTENT_LENGTH", str(body.seek(0, os.SEEK_END)))
+            body.seek(0)
         response = cast(HttpResponseBase, error if request is None else self.get_response(request))
         response._handler_class = self.__class__  # type: ignore[attr-defined]
         if isinstance(response, FileResponse):

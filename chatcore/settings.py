@@ -286,7 +286,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["one_line"],
+        }
+    },
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
@@ -295,5 +301,8 @@ LOGGING = {
         # Nor is what a stranger sends that is no HTTP.
         "uvicorn.error": {"level": "ERROR"},
     },
-    "filters": {"store_away": {"()": "chatcore.error_pages.StoreAwayIsLoggedOnce"}},
+    "filters": {
+        "store_away": {"()": "chatcore.error_pages.StoreAwayIsLoggedOnce"},
+        "one_line": {"()": "chatcore.error_pages.StrangersGetOneLine"},
+    },
 }

@@ -2,6 +2,7 @@
 
 import re
 from typing import cast
+from uuid import UUID
 
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_control
@@ -22,8 +23,9 @@ from chatcore.db import in_transaction
 from chatcore.rest import encode
 from chatcore.schema import errors_of
 from conversations import pages, saving
-from conversations.cache import CHAT_SECONDS, LIST_SECONDS, chat_key, list_key
+from conversations.cache import CHAT_SECONDS, LIST_SECONDS, chat_key, list_key, tag_of
 from conversations.models import Conversation
+from conversations.saving import Meant
 from conversations.search import search
 from conversations.shapes import (
     LIST_LIMIT,
@@ -126,8 +128,8 @@ class ConversationsView(APIView):
     @limits.per_user(limits.api_writes)
     def patch(self, request: Request) -> Response:
         given = validation.convert(request.data, ConversationChange)
-        version = _meant(given, request.headers.get("If-Match"))
-        changed = saving.change(_user(request), given, version=version, now=clock.now())
+        meant = _meant(given, request.headers.get("If-Match"))
+        changed = saving.change(_user(request), given, meant=meant, now=clock.now())
         return _done(changed)
 
     @extend_schema(
@@ -172,7 +174,7 @@ class RestoreView(APIView):
 
 def _done(conversation: Conversation) -> Response:
     done = Done(success=True, id=conversation.client_id, version=conversation.version)
-    return Response(done, headers={"ETag": _etag(conversation.version)})
+    return Response(done, headers={"ETag": _etag(conversation.pk, conversation.version)})
 
 
 def _list(user: User, query: Listing) -> Response:
@@ -196,7 +198,7 @@ def _list(user: User, query: Listing) -> Response:
 
     if after is not None or query.q is not UNSET or query.deleted or limit != LIST_LIMIT:
         return Response(page())
-    version = user.chats_version
+    version = str(user.chats_version)
     key = list_key(user.pk)
     return Response(
         cache.versioned(key, version, LIST_SECONDS, lambda: (version, page()), kind="list")
@@ -207,26 +209,27 @@ def _one(user: User, query: Listing, known: str) -> Response:
     for name in ("cursor", "q"):
         _refuse(query, name, "does not go with `id`")
     chat_id = cast(str, query.id)
-    chat = pages.find(user.pk, chat_id, ("version", "deleted_at"))
+    chat = pages.find(user.pk, chat_id, ("id", "version", "deleted_at"))
     if chat is None or (chat["deleted_at"] is not None) != query.deleted:
         raise saving.not_found()
-    headers = {"ETag": _etag(chat["version"])}
+    headers = {"ETag": _etag(chat["id"], chat["version"])}
     if headers["ETag"] in _tags(known):
         return Response(status=304, headers=headers)
     before = None if query.before is UNSET else query.before
     limit = MESSAGES_LIMIT if query.limit is UNSET else query.limit
 
-    def page() -> tuple[int, bytes]:
+    def page() -> tuple[str, bytes]:
         whole = pages.find(user.pk, chat_id)
         if whole is None:
             raise saving.not_found()
         conversation = pages.conversation(whole, before=before, limit=limit)
-        return whole["version"], encode(conversation)
+        return tag_of(whole["id"], whole["version"]), encode(conversation)
 
     if before is not None or limit != MESSAGES_LIMIT:
         return Response(page()[1], headers=headers)
     key = chat_key(user.pk, chat_id)
-    body = cache.versioned(key, chat["version"], CHAT_SECONDS, page, kind="conversation")
+    version = tag_of(chat["id"], chat["version"])
+    body = cache.versioned(key, version, CHAT_SECONDS, page, kind="conversation")
     return Response(body, headers=headers)
 
 
@@ -235,8 +238,8 @@ def _refuse(query: Listing, name: str, fault: str) -> None:
         raise validation.invalid(name, fault)
 
 
-def _etag(version: int) -> str:
-    return f'"{version}"'
+def _etag(key: UUID, version: int) -> str:
+    return f'"{tag_of(key, version)}"'
 
 
 def _tags(header: str) -> list[str]:
@@ -244,14 +247,14 @@ def _tags(header: str) -> list[str]:
     return re.findall(r'"[^"]*"', header)
 
 
-def _meant(given: ConversationChange, header: str | None) -> int | None:
-    """The version that the client means, by the body or the header; None for any."""
-    stated = None if given.version is UNSET else given.version
+def _meant(given: ConversationChange, header: str | None) -> Meant | None:
+    """What the client has read, by the body or the header; None for anything."""
+    stated = None if given.version is UNSET else Meant(given.version)
     if header is None or header.strip() == "*":
         return stated
-    found = re.fullmatch(r'\s*(?:W/)?"(\d{1,10})"\s*', header, re.ASCII)
+    found = re.fullmatch(r'\s*(?:W/)?"(\d{1,10})(?:\.([0-9a-f]{32}))?"\s*', header, re.ASCII)
     if found is None:
-        raise validation.invalid("If-Match", 'is one ETag, such as "7"')
-    if stated not in (None, int(found[1])):
+        raise validation.invalid("If-Match", "is one ETag, as it was read")
+    if stated is not None and stated.version != int(found[1]):
         raise validation.invalid("version", "differs from If-Match")
-    return int(found[1])
+    return Meant(int(found[1]), UUID(found[2]) if found[2] else None)

@@ -23,6 +23,11 @@ def chat_key(user_id: UUID, conversation_id: str) -> str:
     return f"conversation:{user_id}:{conversation_id}"
 
 
+def tag_of(key: UUID, version: int) -> str:
+    """Names a version of a chat, also where its id is that of an earlier one, gone for good."""
+    return f"{version}.{key.hex}"
+
+
 def list_key(user_id: UUID) -> str:
     """The first page of a person's chats."""
     return f"conversations:{user_id}"

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -143,6 +143,6 @@ def key_from(cursor: str, *, deleted: bool) -> Key:
         key: Key = msgspec.json.decode(raw, type=_KEYS[deleted])
         if any(isinstance(each, datetime) and each.tzinfo is None for each in key):
             raise ValueError(cursor)
-    except (ValueError, binascii.Error, msgspec.DecodeError, UnicodeError) as error:
+        return tuple(each.astimezone(UTC) if isinstance(each, datetime) else each for each in key)
+    except (ValueError, OverflowError, binascii.Error, msgspec.DecodeError, UnicodeError) as error:
         raise validation.invalid("cursor", "is none of a page of this list") from error
-    return key

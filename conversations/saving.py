@@ -1,9 +1,11 @@
 """Conversations as clients write them: made whole, changed as a whole, or not at all."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from django.db import IntegrityError
@@ -13,6 +15,8 @@ from accounts.models import User
 from chatcore import clock, validation
 from chatcore.db import in_transaction
 from chatcore.errors import Conflict, NotFound, PreconditionRequired, Stale
+from chatcore.rest import encode
+from conversations.cache import tag_of
 from conversations.models import (
     UNTITLED,
     Conversation,
@@ -23,6 +27,7 @@ from conversations.models import (
 )
 from conversations.shapes import (
     MAX_CONTENT_CHARACTERS,
+    MAX_MESSAGE_BYTES,
     MAX_TYPE_CHARACTERS,
     ConversationChange,
     Metadata,
@@ -31,6 +36,23 @@ from conversations.shapes import (
 from conversations.shapes import Message as GivenMessage
 
 _BATCH = 500
+_UPDATED_AT_ONCE = 100
+# All of a message that a client can set.
+_SAID = (
+    *("parent_id", "role", "content", "parts", "model", "status", "error", "token_count"),
+    "created_at",
+)
+
+
+@dataclass(frozen=True)
+class Meant:
+    """A version, and of which row: an id may be made anew when the trash was emptied."""
+
+    version: int
+    key: UUID | None = None
+
+    def is_version_of(self, conversation: Conversation) -> bool:
+        return self.version == conversation.version and self.key in (None, conversation.pk)
 
 
 def create(user: User, given: NewConversation, now: datetime) -> None:
@@ -68,9 +90,9 @@ def create(user: User, given: NewConversation, now: datetime) -> None:
 
 
 def change(
-    user: User, given: ConversationChange, *, version: int | None, now: datetime
+    user: User, given: ConversationChange, *, meant: Meant | None, now: datetime
 ) -> Conversation:
-    """The conversation as changed. `version` is the one the client means, None for any.
+    """The conversation as changed. `meant` is what the client has read of it, None for anything.
 
     Raises NotFound, Stale with the current version, PreconditionRequired where messages would be
     lost and no version is named, and Invalid.
@@ -79,14 +101,14 @@ def change(
     def work() -> Conversation:
         conversation = find(user, given.id)
         fields = _fields(conversation, given)
-        if version is not None and version != conversation.version:
-            raise stale(conversation.version)
+        if meant is not None and not meant.is_version_of(conversation):
+            raise stale(conversation)
         if not fields and given.messages is UNSET:
             return conversation
         # Whoever else writes this chat waits, or begins again: what is read now stays.
         conversation.change(updated_at=now, **fields)
         if given.messages is not UNSET:
-            _replace(conversation, given.messages, now, is_meant=version is not None)
+            _replace(conversation, given.messages, now, is_meant=meant is not None)
         return conversation
 
     return in_transaction(work)
@@ -104,11 +126,11 @@ def not_found() -> NotFound:
     return NotFound("There is no such conversation, or it is in the trash.")
 
 
-def stale(version: int) -> Stale:
+def stale(conversation: Conversation) -> Stale:
     return Stale(
         "The conversation was changed since. Read it again, and repeat what is still wanted.",
-        headers={"ETag": f'"{version}"'},
-        extra={"version": version},
+        headers={"ETag": f'"{tag_of(conversation.pk, conversation.version)}"'},
+        extra={"version": conversation.version},
     )
 
 
@@ -147,23 +169,26 @@ def _replace(
             "This would remove, change or move messages. Say by `version` or If-Match which version"
             " you mean, so that nobody's message is lost unseen."
         )
-    lost = [each.pk for key, each in stored.items() if key not in {m.client_id for m in messages}]
+    kept = {each.client_id for each in messages}
+    lost = [each.pk for key, each in stored.items() if key not in kept]
     for begin in range(0, len(lost), _BATCH):
         Message.objects.filter(pk__in=lost[begin : begin + _BATCH]).delete()
+    moved = [each for seq, each in enumerate(messages, start=1) if each.seq != seq]
     for seq, each in enumerate(messages, start=1):
-        if each.client_id in stored and (each.client_id in changed or each.seq != seq):
-            each.seq = seq
-            each.save()
+        each.seq = seq
+    # Others wait for this transaction, so what only moved is not written whole.
+    _update([each for each in moved if each.client_id in stored], ["seq"])
+    _update([each for each in messages if each.client_id in changed.intersection(stored)], _SAID)
     _insert(conversation, [each for each in messages if each.client_id not in stored])
     conversation.change(message_count=len(messages))
 
 
 def _said(message: Message) -> tuple[Any, ...]:
-    """All of a message that a client can set."""
-    return (
-        *(message.parent_id, message.role, message.content, message.parts, message.model),
-        *(message.status, message.error, message.token_count, message.created_at),
-    )
+    return tuple(getattr(message, name) for name in _SAID)
+
+
+def _update(messages: Sequence[Message], fields: Sequence[str]) -> None:
+    Message.objects.bulk_update(messages, fields, batch_size=_UPDATED_AT_ONCE)
 
 
 def _build(
@@ -197,6 +222,10 @@ def _take(message: Message, given: GivenMessage, path: str) -> None:
         _check_parts(given.parts, path)
         message.parts = given.parts
         message.content = _text_of(given.parts)
+        if len(message.content) > MAX_CONTENT_CHARACTERS:
+            raise validation.invalid(
+                f"{path}.parts", f"have more than {MAX_CONTENT_CHARACTERS:,} characters of text"
+            )
     if given.content is not UNSET:
         if given.parts is UNSET and message.content != given.content:
             message.parts = [as_text_part(given.content)] if given.content else []
@@ -206,6 +235,8 @@ def _take(message: Message, given: GivenMessage, path: str) -> None:
     for name in ("parent_id", "model", "status", "error", "token_count"):
         if (value := getattr(given, name)) is not UNSET:
             setattr(message, name, value)
+    if len(encode((message.parts, message.error))) > MAX_MESSAGE_BYTES:
+        raise validation.invalid(path, f"has more than {MAX_MESSAGE_BYTES:,} bytes")
 
 
 def _check_parts(parts: Sequence[dict[str, Any]], path: str) -> None:

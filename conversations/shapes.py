@@ -12,6 +12,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from conversations.models import CLIENT_ID_PATTERN, MAX_TITLE_CHARACTERS
 
 MAX_CONTENT_CHARACTERS = 200_000
+# Of its parts and its error. In MongoDB's own format it may be six times as large, of 16 MB.
+MAX_MESSAGE_BYTES = 500_000
 MAX_MESSAGES = 5_000
 MAX_PARTS = 500
 MAX_TYPE_CHARACTERS = 64

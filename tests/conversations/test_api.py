@@ -46,7 +46,8 @@ def test_a_conversation_is_made_read_changed_and_deleted(api):
 
     status, read = api.get(id="conv-12345")
     assert status == 200
-    assert api.last.headers["ETag"] == '"1"'
+    key = Conversation.objects.get().pk.hex
+    assert api.last.headers["ETag"] == f'"1.{key}"'
     made = read["createdAt"]
     assert read == {
         "id": "conv-12345",
@@ -65,7 +66,7 @@ def test_a_conversation_is_made_read_changed_and_deleted(api):
         {"id": "conv-12345", "title": "Updated title", "messages": [say("m1", "Hello")]}
     )
     assert (status, changed["success"], changed["id"]) == (200, True, "conv-12345")
-    assert api.last.headers["ETag"] == f'"{changed["version"]}"'
+    assert api.last.headers["ETag"] == f'"{changed["version"]}.{key}"'
     _, read = api.get(id="conv-12345")
     assert (read["title"], read["version"]) == ("Updated title", changed["version"])
     assert read["messages"] == [
@@ -324,6 +325,21 @@ def test_one_search_looks_through_a_bounded_number_and_says_where_to_go_on(api, 
     assert second["nextCursor"] is None
 
 
+def test_one_search_reads_a_bounded_number_of_characters(api, bob, monkeypatch):
+    monkeypatch.setattr("conversations.search.CHARACTERS", 100)
+    monkeypatch.setattr("conversations.search.MESSAGES", 2)
+    for name in ("c1", "c2", "c3"):
+        api.post({"id": name, "title": "T", "messages": [say("m1", "x" * 80), say("m2", "needle")]})
+
+    pages, cursor = [], {}
+    while cursor is not None:
+        _, found = api.get(q="needle", **cursor)
+        pages.append([each["id"] for each in found["conversations"]])
+        cursor = {"cursor": found["nextCursor"]} if found["nextCursor"] else None
+
+    assert pages == [["c3", "c2"], ["c1"]]
+
+
 # --- Changing -----------------------------------------------------------------------------------
 @pytest.fixture
 def talk(api) -> dict:
@@ -349,7 +365,7 @@ def test_a_stale_version_changes_nothing_and_is_told_the_current_one(api, talk):
     assert by_body == by_header
     assert by_body[0] == 412
     assert (by_body[1]["error"]["code"], by_body[1]["error"]["version"]) == ("stale", current)
-    assert api.last.headers["ETag"] == f'"{current}"'
+    assert api.last.headers["ETag"].startswith(f'"{current}.')
     assert api.get(id="c1")[1]["title"] == "First"
 
 
@@ -365,6 +381,31 @@ def test_of_two_tabs_with_one_version_exactly_one_gets_through(bob, api, talk):
 
     assert sorted(statuses) == [200] + [412] * 5
     assert len(api.get(id="c1")[1]["messages"]) == 1
+
+
+def test_a_long_list_is_put_into_another_order(api):
+    messages = [say(f"m{n}", parentId=None) for n in range(300)]
+    api.post({"id": "c1", "messages": messages})
+
+    status, _ = api.patch({"id": "c1", "messages": messages[::-1], "version": 1})
+
+    assert status == 200
+    read = api.get(id="c1", limit=500)[1]["messages"]
+    assert [each["id"] for each in read] == [f"m{n}" for n in reversed(range(300))]
+
+
+def test_an_id_that_is_made_anew_is_another_conversation(api):
+    api.post({"id": "c1", "title": "Old"})
+    api.get(id="c1")
+    api.get(id="c1")
+    etag = api.last.headers["ETag"]
+    Conversation.objects.all().delete()  # as purge_deleted does
+
+    api.post({"id": "c1", "title": "New"})
+
+    assert api.get(id="c1")[1]["title"] == "New"
+    assert api.get(id="c1", headers={"If-None-Match": etag})[0] == 200
+    assert api.patch({"id": "c1", "title": "U"}, headers={"If-Match": etag})[0] == 412
 
 
 def test_messages_can_be_added_without_a_version(api, talk):

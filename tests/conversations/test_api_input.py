@@ -1,6 +1,8 @@
 """What the API refuses: a 400 that names the field, and nothing written."""
 
+import base64
 import json
+from uuid import UUID
 
 import pytest
 
@@ -13,6 +15,11 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def api(bob) -> Api:
     return Api(bob)
+
+
+def cursor(moment: str) -> str:
+    """A well-formed one that points there."""
+    return base64.urlsafe_b64encode(json.dumps([moment, str(UUID(int=0))]).encode()).decode()
 
 
 def deep(levels: int) -> dict:
@@ -103,6 +110,14 @@ BODIES = {
         {"id": "c1", "messages": [say("m1", parts=[{"type": "data", "n": 2**63}])]},
         "messages[0].parts[0].n",
     ),
+    "more text in the parts than a message may have": (
+        {"id": "c1", "messages": [say("m1", parts=[{"type": "text", "text": "x" * 150_000}] * 2)]},
+        "messages[0].parts",
+    ),
+    "a message of too many bytes": (
+        {"id": "c1", "messages": [say("m1", parts=[{"type": "data", "n": "x" * 600_000}])]},
+        "messages[0]",
+    ),
     "NUL": ({"id": "c1", "title": "a\0b"}, "title"),
     "NUL in a name": ({"id": "c1", "messages": [say("m1", error={"a\0": 1})]}, "messages[0].error"),
     "half of a pair": ({"id": "c1", "messages": [say("m1", "\ud800")]}, "messages[0].content"),
@@ -135,6 +150,7 @@ def test_a_change_is_checked_as_well(api, name):
     [
         *(b"", b"{", b"[]", b'"x"', b"null", b"{'id': 'c1'}", b"\xff\xfe", b"[" * 100_000),
         *(b'{"id": "c1", "metadata": {"totalCost": NaN}}', b'{"id": "c1"} {}'),
+        '{"id": "c1"}'.encode("utf-16"),
     ],
 )
 def test_a_body_that_is_no_object_is_refused(api, raw):
@@ -150,6 +166,13 @@ def test_a_number_beyond_all_bounds_is_refused(api):
     status, answer = api.send("POST", b'{"id": "c1", "metadata": {"totalCost": 1e999}}')
 
     assert (status, list(answer["error"]["fields"])) == (400, ["metadata.totalCost"])
+
+
+def test_a_body_of_very_many_values_is_refused(api):
+    status, answer = api.send("POST", b'{"id": "c1", "zz": [' + b"0," * 300_000 + b"0]}")
+
+    assert (status, answer["error"]["code"]) == (400, "invalid")
+    assert "200,000 values" in answer["error"]["message"]
 
 
 def test_a_body_too_large_is_refused(api):
@@ -183,6 +206,9 @@ def test_a_body_too_large_is_refused(api):
         ({"cursor": "WyJhIl0"}, "cursor"),
         ({"cursor": "W251bGwsbnVsbF0"}, "cursor"),
         ({"cursor": "ü"}, "cursor"),
+        ({"cursor": cursor("0001-01-01T00:00:00+14:00")}, "cursor"),
+        ({"cursor": cursor("9999-12-31T23:59:59-14:00")}, "cursor"),
+        ({"cursor": cursor("2026-01-01T00:00:00")}, "cursor"),
         ({"format": "xml"}, None),
     ],
 )
