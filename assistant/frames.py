@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from assistant.events import Event, ReasoningDelta, TextDelta, ToolCall
+from chatcore.validation import fault_of
 from conversations.models import CLIENT_ID_PATTERN
 
 PROTOCOL_VERSION = 1
@@ -240,9 +241,8 @@ def _convert(frame: dict[str, Any], shape: Any, request_id: str | None) -> Clien
     try:
         converted = msgspec.convert(complete, shape)
     except msgspec.ValidationError as error:
-        message = str(error)
-        field = message.rpartition("$.")[2].rstrip("`") if "$." in message else None
-        raise BadFrame("invalid", message, request_id=request_id, field=field) from error
+        field, _ = fault_of(error)
+        raise BadFrame("invalid", str(error), request_id=request_id, field=field or None) from error
     if "\x00" in complete.get("text", ""):
         raise BadFrame("invalid", "Text has no NUL.", request_id=request_id, field="text")
     if "text" in complete and not complete["text"].strip():

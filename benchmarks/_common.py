@@ -42,6 +42,7 @@ def wait_for_answer(port: int, path: str = "/", limit: float = 30) -> None:
             connection.getresponse().read()
             return
         except ConnectionRefusedError:
+            # Nobody listens yet; a hundredth of the second that a start takes.
             time.sleep(0.01)
         finally:
             connection.close()

@@ -230,6 +230,7 @@ def _cpu_when_idle(pid: int) -> float:
     """CPU seconds, once what goes on after an answer is done as well."""
     used = cpu_seconds(pid)
     while True:
+        # Short beside the milliseconds that are measured, long enough for a busy server to be seen.
         time.sleep(0.0001)
         before, used = used, cpu_seconds(pid)
         if used == before:

@@ -33,6 +33,9 @@ class ErrorPagesMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, errors.ApiError):
+            # Of a view that is none of REST framework's, which answers for its own.
+            return errors.as_response(error)
         return _store_away(request, error)
 
 

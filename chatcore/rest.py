@@ -22,7 +22,7 @@ def _plain(value: object) -> int:
     """Numbers in what MongoDB gives back are of the driver's own type."""
     if isinstance(value, int):
         return int(value)
-    raise NotImplementedError(type(value))
+    raise TypeError(f"{type(value)} is nothing that JSON knows")
 
 
 encode = msgspec.json.Encoder(enc_hook=_plain).encode

@@ -103,7 +103,7 @@ def change(
         fields = _fields(conversation, given)
         if meant is not None and not meant.is_version_of(conversation):
             raise stale(conversation)
-        if not fields and given.messages is UNSET:
+        if not fields:
             return conversation
         # Whoever else writes this chat waits, or begins again: what is read now stays.
         conversation.change(updated_at=now, **fields)
@@ -140,6 +140,8 @@ def _fields(conversation: Conversation, given: ConversationChange) -> dict[str, 
         fields["title"] = given.title
     if given.metadata is not UNSET:
         fields["metadata"] = {**conversation.metadata, **_metadata(given.metadata)}
+    if given.messages is not UNSET:
+        fields["message_count"] = len(given.messages)
     return fields
 
 
@@ -180,7 +182,6 @@ def _replace(
     _update([each for each in moved if each.client_id in stored], ["seq"])
     _update([each for each in messages if each.client_id in changed.intersection(stored)], _SAID)
     _insert(conversation, [each for each in messages if each.client_id not in stored])
-    conversation.change(message_count=len(messages))
 
 
 def _said(message: Message) -> tuple[Any, ...]:

@@ -16,9 +16,16 @@ from chatcore import db, urls
 from chatcore.breaker import Breaker
 from chatcore.db import store_is_away
 from chatcore.error_pages import RefuseSocketsWhileStoreIsAway
+from chatcore.errors import TooManyRequests
 
 AWAY = OperationalError("mongodb://root:hunter2@db")
-ERRORS = {"away": AWAY, "broken": ZeroDivisionError(), "forbidden": PermissionDenied()}
+LIMITED = TooManyRequests("Too many requests.", headers={"Retry-After": "7"})
+ERRORS = {
+    "away": AWAY,
+    "broken": ZeroDivisionError(),
+    "forbidden": PermissionDenied(),
+    "limited": LIMITED,
+}
 
 
 @csrf_exempt
@@ -201,3 +208,11 @@ async def sent_when_it_ends_with(error):
 
     await RefuseSocketsWhileStoreIsAway(application)({}, None, send)
     return sent
+
+
+def test_an_error_of_the_api_is_answered_as_such_by_any_view(client):
+    response = client.get("/api/fail/limited")
+
+    assert response.status_code == 429
+    assert response["Retry-After"] == "7"
+    assert error_of(response)[1] == "rate_limited"
