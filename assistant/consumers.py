@@ -3,30 +3,35 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 import msgspec
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from accounts.models import User
 from accounts.sessions import SessionEnded, user_of_session
-from assistant import catalog, frames, turns
-from assistant.generations import RunningGeneration, owner, registry
-from assistant.models import Generation
-from chatcore import clock
-from chatcore.db import store_is_away
+from assistant import frames, saving, turns
+from assistant.answer_log import AnswerLog
+from assistant.generations import registry
+from assistant.models import GenerationStatus
+from assistant.sockets import sockets
+from chatcore.db import in_thread, store_is_away
 
 logger = logging.getLogger("chatcore.socket")
 
 # Close codes; 4000 to 4999 are for applications.
 NOT_LOGGED_IN = 4401
+DID_NOT_READ = 4408
+TOO_MANY_FRAMES = 4429
 # One display refresh at 60 Hz: in a burst the page gets no more frames than it can paint.
 FRAME_SECONDS = 1 / 60
 # For this long a page that was logged out elsewhere may still read the answer it had asked for.
 CHECK_SESSION_SECONDS = 10.0
+# A page sends a few frames for each answer; a program that sends this many is out of order.
+MOST_FRAMES, MOST_FRAMES_SECONDS = 120, 10.0
+MOST_FOLLOWED = 50
 
 _encode = msgspec.json.Encoder().encode
 
@@ -37,11 +42,16 @@ Result = TypeVar("Result")
 class AssistantConsumer(AsyncWebsocketConsumer):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.followers: dict[UUID, asyncio.Task[None]] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.asked: set[str] = set()
+        self.waits_since: float | None = None
+        self.frames, self.frames_since = 0, time.monotonic()
         try:
             await super().__call__(scope, receive, send)
         finally:
             # After an exception in a handler `disconnect` never runs; this does.
-            for task in self.followers.values():
+            sockets.remove(str(scope["user"].pk), self)
+            for task in (*self.followers.values(), *self.tasks):
                 task.cancel()
 
     async def connect(self) -> None:
@@ -50,10 +60,14 @@ class AssistantConsumer(AsyncWebsocketConsumer):
         if not self.scope["user"].is_authenticated:
             await self.close(code=NOT_LOGGED_IN)
             return
-        registry.start_timer()
+        registry.open()
+        sockets.add(str(self.scope["user"].pk), self)
         await self._send({"type": "ready", "protocol": frames.PROTOCOL_VERSION})
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self._sends_too_much():
+            await self.close(code=TOO_MANY_FRAMES)
+            return
         request_id: str | None = None
         try:
             frame = frames.parse(text_data or "")
@@ -76,88 +90,110 @@ class AssistantConsumer(AsyncWebsocketConsumer):
             message = "The server could not do this. Your text is kept; try again."
             await self._send(frames.error_frame("internal", message, request_id=request_id))
 
+    def _sends_too_much(self) -> bool:
+        now = time.monotonic()
+        if now - self.frames_since > MOST_FRAMES_SECONDS:
+            self.frames, self.frames_since = 0, now
+        self.frames += 1
+        return self.frames > MOST_FRAMES
+
     async def _handle(self, frame: frames.ClientFrame) -> None:
         match frame["type"]:
-            case "send" | "regenerate":
-                await self._begin(_question(frame), frame["model"])
+            case "send" | "regenerate" | "continue":
+                await self._begin(frame)
             case "attach":
-                record = await self._generation(frame["generationId"])
-                await self._attach(record, frame["after"])
+                await self._attach(await self._find(frame["generationId"]), frame["after"])
             case "stop":
-                await self._stop(await self._generation(frame["generationId"]))
+                await self._stop(await self._find(frame["generationId"]))
             case "ping":
                 await self._send({"type": "pong"})
 
-    async def _begin(self, question: turns.Question, model: str | None) -> None:
-        # A socket may break while the store works: a question that is saved is answered.
-        turn = await registry.to_the_end(self._start(question, model))
-        record = turn.generation
-        await self._send(
-            {
-                "type": "started",
-                "requestId": question.request_id,
-                "conversationId": turn.conversation.client_id,
-                "title": turn.conversation.title,
-                "messageId": record.parent_id,
-                "generationId": str(record.pk),
-                "answerId": record.answer_id,
-                "model": f"{record.provider}:{record.model}",
-            }
-        )
-        await self._attach(record, 0)
+    async def _begin(self, frame: frames.Send | frames.Regenerate | frames.Continue) -> None:
+        # Before anything begins: what this socket has asked is no news to it.
+        self.asked.add(frame["requestId"])
+        turn = await self._in_store(registry.begin, frames.question_of(frame), frame["model"])
+        await self._send(frames.started(turn))
+        if running := registry.find(turn.generation.pk):
+            self._follow(running, 0)
+        else:
+            await self._attach(await self._find(turn.generation.pk), 0)
 
-    async def _start(self, question: turns.Question, model: str | None) -> turns.Turn:
-        turn = await self._in_store(turns.begin, question, model, owner=owner(), now=clock.now())
-        if turn.is_new:
-            record = turn.generation
-            registry.start(record, catalog.providers()[record.provider], turn.prompt)
-        return turn
-
-    async def _attach(self, record: Generation, after: int | None) -> None:
-        running = registry.find(record.pk)
-        if running is None:
-            await self._send(_snapshot(record, turns.progress_of(record), record.status))
+    async def _attach(self, found: saving.Found, after: int | None) -> None:
+        log = await registry.log_of(found.generation)
+        if log is None and found.generation.status == GenerationStatus.RUNNING:
+            # It may have ended between the two looks.
+            found = await self._find(found.generation.pk)
+        if log is None:
+            await self._send(frames.snapshot(found))
             return
-        if after is None or after > running.seq:
-            progress = running.progress()
-            await self._send(_snapshot(record, progress, running.status))
-            after = progress.seq
-        if earlier := self.followers.get(record.pk):
-            earlier.cancel()
-        self.followers[record.pk] = asyncio.create_task(self._forward(running, after))
+        if after is None or after > log.seq:
+            frame = frames.snapshot(found, log)
+            after = frame["seq"]
+            await self._send(frame)
+        self._follow(log, after)
 
-    async def _forward(self, running: RunningGeneration, after: int) -> None:
-        generation_id = str(running.id)
+    def _follow(self, log: AnswerLog, after: int) -> None:
+        if earlier := self.followers.pop(log.id, None):
+            earlier.cancel()
+        if len(self.followers) >= MOST_FOLLOWED:
+            message = f"One socket may follow {MOST_FOLLOWED} answers."
+            raise turns.TurnRefused("too_many_followed", message)
+        self.followers[log.id] = asyncio.create_task(self._forward(log, after))
+
+    async def _forward(self, log: AnswerLog, after: int) -> None:
+        generation_id = str(log.id)
         checked_at = time.monotonic()
-        async for batch in running.follow(after):
-            if time.monotonic() - checked_at > CHECK_SESSION_SECONDS:
+        async for batch in log.follow(after, spacing=FRAME_SECONDS):
+            now = time.monotonic()
+            if now - checked_at > CHECK_SESSION_SECONDS:
                 if not await self._has_session():
                     await self.close(code=NOT_LOGGED_IN)
                     return
-                checked_at = time.monotonic()
+                checked_at = now
             for frame in frames.delta_frames(generation_id, after, batch):
                 await self._send(frame)
             after += len(batch)
-            await asyncio.sleep(FRAME_SECONDS)
-        await self._send(
-            {
-                "type": "finished",
-                "generationId": generation_id,
-                "seq": after,
-                "status": running.status,
-                "error": running.error,
-            }
-        )
-        del self.followers[running.id]
-
-    async def _stop(self, record: Generation) -> None:
-        if running := registry.find(record.pk):
-            running.stop()
+        if log.is_running:
+            # Redis is away, and the answer is made in another process: what the store has.
+            await self._send(frames.snapshot(await self._find(log.id)))
         else:
-            await self._attach(record, None)
+            await self._send(frames.finished(log, after))
+        del self.followers[log.id]
 
-    async def _generation(self, generation_id: UUID) -> Generation:
-        return await self._in_store(_find_generation, generation_id)
+    async def _stop(self, found: saving.Found) -> None:
+        await registry.stop(found.generation)
+        if found.generation.pk not in self.followers:
+            await self._attach(found, None)
+
+    # --- What the process's list of sockets asks of each ----------------------------------------
+    def hear(self, frame: Mapping[str, Any]) -> None:
+        """News for this person, unless this socket has made them itself."""
+        if frame["requestId"] not in self.asked:
+            self._do(self._send(frame))
+
+    def drop(self) -> None:
+        """The page does not read: it comes back when it can, and reads on by its position."""
+        for task in self.followers.values():
+            task.cancel()
+        self._do(self.close(code=DID_NOT_READ))
+
+    def _do(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self.tasks.discard(task)
+        # The socket may have gone at any time, which its own task is told of.
+        if not task.cancelled():
+            task.exception()
+
+    # --- Store and wire -------------------------------------------------------------------------
+    async def _find(self, generation_id: UUID) -> saving.Found:
+        found = await self._in_store(saving.find, generation_id)
+        if found is None:
+            raise turns.TurnRefused("not_found", "This answer is not there any more.")
+        return found
 
     async def _in_store(
         self, work: Callable[Concatenate[User, Arguments], Result], *args: Any, **kwargs: Any
@@ -168,7 +204,7 @@ class AssistantConsumer(AsyncWebsocketConsumer):
         def call() -> Result:
             return work(user_of_session(self.scope["session"].session_key), *args, **kwargs)
 
-        return cast(Result, await database_sync_to_async(call)())
+        return await in_thread(call)
 
     async def _has_session(self) -> bool:
         try:
@@ -180,38 +216,8 @@ class AssistantConsumer(AsyncWebsocketConsumer):
             logger.warning("A session could not be looked up (%s)", type(error).__name__)
         return True
 
-    async def _send(self, frame: frames.ServerFrame) -> None:
+    async def _send(self, frame: Mapping[str, Any]) -> None:
+        if self.waits_since is None:
+            self.waits_since = time.monotonic()
         await self.send(text_data=_encode(frame).decode())
-
-
-def _question(frame: frames.Send | frames.Regenerate) -> turns.Question:
-    return turns.Question(
-        request_id=frame["requestId"],
-        conversation_id=frame["conversationId"],
-        message_id=frame["messageId"],
-        parent_id=frame["parentId"] if frame["type"] == "send" else None,
-        text=frame["text"] if frame["type"] == "send" else None,
-    )
-
-
-def _find_generation(user: User, generation_id: UUID) -> Generation:
-    record = Generation.objects.for_user(user).filter(pk=generation_id).with_chat().first()
-    if record is None:
-        raise turns.TurnRefused("not_found", "This answer is not there any more.")
-    return record
-
-
-def _snapshot(record: Generation, progress: turns.Progress, status: str) -> frames.Snapshot:
-    return {
-        "type": "snapshot",
-        "generationId": str(record.pk),
-        "conversationId": record.conversation.client_id,
-        "parentId": record.parent_id,
-        "answerId": record.answer_id,
-        "model": f"{record.provider}:{record.model}",
-        "seq": progress.seq,
-        "text": progress.text,
-        "reasoning": progress.reasoning,
-        "status": status,
-        "error": record.error,
-    }
+        self.waits_since = None

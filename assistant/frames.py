@@ -6,7 +6,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from assistant.answer_log import AnswerLog
 from assistant.events import Event, ReasoningDelta, TextDelta, ToolCall
+from assistant.saving import Found
+from assistant.turns import Question, Turn
 from chatcore.validation import fault_of
 from conversations.models import CLIENT_ID_PATTERN
 
@@ -43,6 +46,16 @@ class Regenerate(TypedDict):
     model: ModelRef | None
 
 
+class Continue(TypedDict):
+    """Ask for a new answer that goes on from one that ended early."""
+
+    type: Literal["continue"]
+    requestId: ClientId
+    conversationId: ClientId
+    messageId: ClientId
+    model: ModelRef | None
+
+
 class Attach(TypedDict):
     """See an answer that is being made, from the position after `after` on."""
 
@@ -64,10 +77,11 @@ class Ping(TypedDict):
     type: Literal["ping"]
 
 
-ClientFrame = Send | Regenerate | Attach | Stop | Ping
+ClientFrame = Send | Regenerate | Continue | Attach | Stop | Ping
 _CLIENT_FRAMES: dict[str, Any] = {
     "send": Send,
     "regenerate": Regenerate,
+    "continue": Continue,
     "attach": Attach,
     "stop": Stop,
     "ping": Ping,
@@ -97,6 +111,25 @@ class Started(TypedDict):
     generationId: str
     answerId: str
     model: str
+
+
+class AskedQuestion(TypedDict):
+    id: str
+    parentId: str | None
+    text: str
+
+
+class Begun(TypedDict):
+    """Another tab of this person, or a program of theirs, has asked something."""
+
+    type: Literal["begun"]
+    requestId: str
+    conversationId: str
+    title: str
+    generationId: str
+    answerId: str
+    model: str
+    question: AskedQuestion
 
 
 class Snapshot(TypedDict):
@@ -160,7 +193,9 @@ class ErrorFrame(TypedDict):
     retryAfter: int | None
 
 
-ServerFrame = Ready | Pong | Started | Snapshot | Delta | ToolCallFrame | Finished | ErrorFrame
+ServerFrame = (
+    Ready | Pong | Started | Begun | Snapshot | Delta | ToolCallFrame | Finished | ErrorFrame
+)
 
 
 class BadFrame(Exception):
@@ -221,9 +256,84 @@ def parse(raw: str) -> ClientFrame:
 
 def request_id_of(frame: ClientFrame) -> str | None:
     """The client's key of the request, for the frames that ask for something."""
-    if frame["type"] == "send" or frame["type"] == "regenerate":
-        return frame["requestId"]
+    match frame["type"]:
+        case "send" | "regenerate" | "continue":
+            return frame["requestId"]
     return None
+
+
+def question_of(frame: Send | Regenerate | Continue) -> Question:
+    """What is asked."""
+    return Question(
+        request_id=frame["requestId"],
+        conversation_id=frame["conversationId"],
+        message_id=frame["messageId"],
+        parent_id=frame["parentId"] if frame["type"] == "send" else None,
+        text=frame["text"] if frame["type"] == "send" else None,
+        continues=frame["type"] == "continue",
+    )
+
+
+def started(turn: Turn) -> Started:
+    record = turn.generation
+    return {
+        "type": "started",
+        "requestId": record.request_id,
+        "conversationId": turn.conversation.client_id,
+        "title": turn.conversation.title,
+        "messageId": record.parent_id,
+        "generationId": str(record.pk),
+        "answerId": record.answer_id,
+        "model": f"{record.provider}:{record.model}",
+    }
+
+
+def begun(turn: Turn) -> Begun:
+    """Of a new turn."""
+    record, asked = turn.generation, turn.asked
+    assert asked is not None  # known of every new turn
+    return {
+        "type": "begun",
+        "requestId": record.request_id,
+        "conversationId": turn.conversation.client_id,
+        "title": turn.conversation.title,
+        "generationId": str(record.pk),
+        "answerId": record.answer_id,
+        "model": f"{record.provider}:{record.model}",
+        "question": {
+            "id": asked.client_id,
+            "parentId": asked.parent_id,
+            "text": asked.content,
+        },
+    }
+
+
+def snapshot(found: Found, log: AnswerLog | None = None) -> Snapshot:
+    """All there is of an answer: as it is followed here, or as the store has it."""
+    record, progress = found.generation, log.progress() if log else found.progress
+    return {
+        "type": "snapshot",
+        "generationId": str(record.pk),
+        "conversationId": found.conversation_id,
+        "parentId": record.parent_id,
+        "answerId": record.answer_id,
+        "model": f"{record.provider}:{record.model}",
+        "seq": progress.seq,
+        "text": progress.text,
+        "reasoning": progress.reasoning,
+        "status": log.status if log else record.status,
+        "error": log.error if log else record.error,
+    }
+
+
+def finished(log: AnswerLog, seq: int) -> Finished:
+    return {
+        "type": "finished",
+        "generationId": str(log.id),
+        "seq": seq,
+        "status": log.status,
+        "error": log.error,
+    }
 
 
 def _convert(frame: dict[str, Any], shape: Any, request_id: str | None) -> ClientFrame:

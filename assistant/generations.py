@@ -1,29 +1,34 @@
 """The answers that are being made in this process.
 
 A generation is a task of its own, held by the registry and not by any socket: a tab that closes
-ends nothing. What happens is appended to the generation's log, whose length is the sequence number.
-A follower is a position in that log, so it can neither miss an event nor see one twice, and a slow
-one costs no memory: it finds more to read the next time it looks.
+ends nothing. What happens is appended to its log (assistant/answer_log.py). With Redis the registry
+also lets other processes follow, and follows theirs (assistant/relay.py).
 """
 
 import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
+from contextvars import Context
 from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
-from channels.db import database_sync_to_async
+from django.conf import settings
 
-from assistant import engine, turns
-from assistant.events import Event, Failed, ReasoningDelta, TextDelta, Usage
+from accounts.models import User
+from assistant import catalog, engine, frames, saving, turns
+from assistant.answer_log import AnswerLog
+from assistant.events import Event, Failed, Usage
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.base import Prompt, Provider
+from assistant.relay import NO_STREAM, Relay
+from assistant.sockets import sockets
 from chatcore import clock
-from chatcore.db import report_away, store_breaker, store_is_away
+from chatcore.db import in_thread, report_away, store_breaker, store_is_away
+from chatcore.ids import new_id
 
 logger = logging.getLogger("chatcore.generations")
 
@@ -33,54 +38,47 @@ SAVE_SECONDS = 1.0
 REAP_EVERY_SAVES = 5
 # While the store is away an answer waits in memory, tried again after 1, 2, 4 ... 30 seconds.
 LONGEST_PAUSE_SECONDS = 30.0
+# How much later another process sees a piece, at most; one round trip for all answers.
+PUBLISH_SECONDS = 0.05
+# Beyond the deadline of an answer, so that a stream outlives what it is about.
+STREAM_SECONDS = 60 * 60
 
 
-class RunningGeneration:
-    """One answer in the making: its log of events, and whoever waits for the next one."""
+class RunningGeneration(AnswerLog):
+    """One answer in the making."""
 
-    def __init__(self, record: Generation, provider: Provider, prompt: Prompt) -> None:
+    def __init__(
+        self,
+        record: Generation,
+        provider: Provider,
+        prompt: Prompt,
+        begins_with: tuple[Event, ...] = (),
+    ) -> None:
+        super().__init__(record.pk)
         self.record = record
-        self.log: list[Event] = []
-        self.status = GenerationStatus.RUNNING
-        self.error: dict[str, Any] | None = None
         self.usage: Usage | None = None
+        # How much of the log stands in Redis; the relay's.
+        self.published = NO_STREAM
         self._provider = provider
         self._prompt = prompt
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
+        self._failure: dict[str, Any] | None = None
         self._stop_asked = False
-        self._news: set[asyncio.Event] = set()
+        self.add(begins_with)
         self._reader = asyncio.create_task(self._read())
-
-    @property
-    def id(self) -> UUID:
-        return self.record.pk
-
-    @property
-    def seq(self) -> int:
-        return len(self.log)
-
-    @property
-    def is_running(self) -> bool:
-        return self.status == GenerationStatus.RUNNING
-
-    def progress(self) -> turns.Progress:
-        return turns.Progress(self.id, self.seq, "".join(self._text), "".join(self._reasoning))
 
     async def run(self) -> None:
         """Wait for the provider's last word, save, and then tell the followers."""
         try:
             await self._reader
-            status = GenerationStatus.FAILED if self.error else GenerationStatus.DONE
+            status = GenerationStatus.FAILED if self._failure else GenerationStatus.DONE
         except asyncio.CancelledError:
             # Somebody asked to stop, or this process is going down; what was written stays.
             status = GenerationStatus.STOPPED if self._stop_asked else GenerationStatus.INTERRUPTED
         except Exception:
             logger.exception("A generation failed")
             status = GenerationStatus.FAILED
-            self.error = _error("internal", "Something went wrong here. Try again.")
-        self.status = await self._save(status)
-        self._tell()
+            self._failure = _error("internal", "Something went wrong here. Try again.")
+        self.end(await self._save(status), self._failure)
 
     def stop(self) -> None:
         """Close the provider's connection at once and keep what was written."""
@@ -94,21 +92,16 @@ class RunningGeneration:
     async def _read(self) -> None:
         async for event in engine.run(self._provider, self._prompt):
             match event:
-                case TextDelta(text=text):
-                    self._text.append(text)
-                case ReasoningDelta(text=text):
-                    self._reasoning.append(text)
                 case Usage():
                     self.usage = event
                 case Failed():
-                    self.error = _error(
+                    self._failure = _error(
                         event.code,
                         event.message,
                         retryable=event.retryable,
                         retry_after=event.retry_after,
                     )
-            self.log.append(event)
-            self._tell()
+            self.add((event,))
 
     async def _save(self, status: GenerationStatus) -> GenerationStatus:
         """Save the answer as it ended. While the store is away this waits for it.
@@ -118,15 +111,20 @@ class RunningGeneration:
         pause, is_refused = SAVE_SECONDS, False
         while True:
             try:
-                await database_sync_to_async(turns.finish)(
-                    self.progress(), status, error=self.error, usage=self.usage, now=clock.now()
+                await in_thread(
+                    saving.finish,
+                    self.progress(),
+                    status,
+                    error=self._failure,
+                    usage=self.usage,
+                    now=clock.now(),
                 )
                 return status
             except Exception as error:
                 if not store_is_away(error):
                     logger.exception("An answer could not be saved")
                     status = GenerationStatus.FAILED
-                    self.error = _error("not_saved", "This answer could not be saved whole.")
+                    self._failure = _error("not_saved", "This answer could not be saved whole.")
                     if is_refused:
                         return status
                     # Once more without what it may be about: the text matters most.
@@ -137,29 +135,6 @@ class RunningGeneration:
                 )
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-    def _tell(self) -> None:
-        for news in self._news:
-            news.set()
-
-    async def follow(self, after: int) -> AsyncIterator[list[Event]]:
-        """The events behind position `after`, in batches as they come; ends with the generation."""
-        news = asyncio.Event()
-        self._news.add(news)
-        try:
-            while True:
-                news.clear()
-                # Before the log: what is appended after this look sets `news` again.
-                is_running = self.is_running
-                if batch := self.log[after:]:
-                    after += len(batch)
-                    yield batch
-                elif not is_running:
-                    return
-                else:
-                    await news.wait()
-        finally:
-            self._news.discard(news)
 
 
 def _name(error: Exception) -> str:
@@ -180,18 +155,68 @@ class Registry:
     def __init__(self) -> None:
         self._running: dict[UUID, RunningGeneration] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._timer: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timers: list[asyncio.Task[None]] = []
+        self._relay: Relay | None = None
+        self._is_closing = False
 
-    def start(self, record: Generation, provider: Provider, prompt: Prompt) -> RunningGeneration:
-        generation = RunningGeneration(record, provider, prompt)
+    def open(self) -> None:
+        """Begin to save and to reap in the loop that calls, once for each process."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop and not self._timers[0].done():
+            return
+        self._loop, self._is_closing = loop, False
+        self._timers = [asyncio.create_task(self._keep())]
+        if settings.REDIS_URL:
+            me = str(new_id())
+            self._relay = Relay(settings.REDIS_URL, me, self._hear, lifetime=STREAM_SECONDS)
+            self._timers.append(asyncio.create_task(self._publish(self._relay)))
+
+    # --- Beginning and stopping -----------------------------------------------------------------
+    def begin(self, user: User, question: turns.Question, model: str | None) -> turns.Turn:
+        """Save a question and start its answer. Called in a thread; raises TurnRefused.
+
+        The answer has started before this returns: whoever waits for it may go away.
+        """
+        assert self._loop is not None  # opened by whoever serves
+        if self._is_closing:
+            raise turns.TurnRefused(
+                "restarting", "The server is restarting. Try again in a moment."
+            )
+        turn = turns.begin(user, question, model, owner=owner(), now=clock.now())
+        if turn.is_new:
+            # In a context of its own: this thread's would be the answer's for as long as it runs.
+            self._loop.call_soon_threadsafe(self._start, turn, context=Context())
+        return turn
+
+    def _start(self, turn: turns.Turn) -> None:
+        record = turn.generation
+        provider = catalog.providers()[record.provider]
+        self.start(record, provider, turn.prompt, turn.begins_with)
+        frame = frames.begun(turn)
+        sockets.tell(str(record.user_id), frame)
+        if self._relay is not None:
+            self._hold(self._announce(self._relay, record, frame))
+
+    async def _announce(self, relay: Relay, record: Generation, frame: frames.Begun) -> None:
+        # The stream first: whoever hears of the answer looks for it.
+        if running := self.find(record.pk):
+            await relay.publish([running])
+        await relay.tell({"user": str(record.user_id), "frame": frame})
+
+    def start(
+        self,
+        record: Generation,
+        provider: Provider,
+        prompt: Prompt,
+        begins_with: tuple[Event, ...] = (),
+    ) -> RunningGeneration:
+        generation = RunningGeneration(record, provider, prompt, begins_with)
         self._running[generation.id] = generation
         self._hold(self._run(generation))
-        self.start_timer()
+        if self._is_closing:
+            generation.interrupt()
         return generation
-
-    async def to_the_end(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """What `work` returns. It runs to its end even if the caller is cancelled meanwhile."""
-        return await asyncio.shield(self._hold(work))
 
     def _hold(self, work: Coroutine[Any, Any, Result]) -> "asyncio.Task[Result]":
         # The loop holds its tasks weakly; without this set one could be collected in mid-answer.
@@ -202,24 +227,51 @@ class Registry:
 
     def _let_go(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
-        # Whoever waited has the error; if they were cancelled, nobody wants it any more.
-        if not task.cancelled():
-            task.exception()
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("A task of an answer failed", exc_info=error)
 
     async def _run(self, generation: RunningGeneration) -> None:
         try:
             await generation.run()
         finally:
             del self._running[generation.id]
+        if self._relay is not None:
+            await self._relay.publish([generation])
+            await self._relay.publish_end(generation.id, generation.status, generation.error)
 
+    async def stop(self, record: Generation) -> None:
+        """Stop an answer, in whatever process it is made; elsewhere it takes up to a second."""
+        if running := self.find(record.pk):
+            running.stop()
+            return
+        await in_thread(saving.ask_to_stop, record.pk)
+        if self._relay is not None:
+            await self._relay.tell({"stop": str(record.pk)})
+
+    def _hear(self, news: dict[str, Any]) -> None:
+        if (key := news.get("stop")) and (running := self.find(UUID(key))):
+            running.stop()
+        elif "frame" in news:
+            sockets.tell(news["user"], news["frame"])
+
+    # --- Following ------------------------------------------------------------------------------
     def find(self, generation_id: UUID) -> RunningGeneration | None:
         """The generation, if it runs in this process."""
         return self._running.get(generation_id)
 
-    def start_timer(self) -> None:
-        """Begin to save and to reap, once for each process."""
-        if self._timer is None or self._timer.done():
-            self._timer = asyncio.create_task(self._keep())
+    async def log_of(self, record: Generation) -> AnswerLog | None:
+        """The log of an answer that runs, here or where Redis reaches; None if there is none."""
+        if running := self.find(record.pk):
+            return running
+        if self._relay is None or record.status != GenerationStatus.RUNNING:
+            return None
+        return await self._relay.follow(record.pk)
+
+    # --- Looking after --------------------------------------------------------------------------
+    async def _publish(self, relay: Relay) -> None:
+        while True:
+            await relay.publish(list(self._running.values()))
+            await asyncio.sleep(PUBLISH_SECONDS)
 
     async def _keep(self) -> None:
         ticks = 0
@@ -230,15 +282,16 @@ class Registry:
 
     async def _tick(self, *, reap: bool) -> None:
         """Save first: what was saved a moment ago is not found silent."""
-        running = [each for each in self._running.values() if each.is_running]
-        if not running and not reap:
-            return
+        running = {key: each for key, each in self._running.items() if each.is_running}
         try:
-            await database_sync_to_async(turns.save_progress)(
-                [each.progress() for each in running], clock.now()
-            )
+            if running:
+                progress = [each.progress() for each in running.values()]
+                await in_thread(saving.save_progress, progress, clock.now())
+                for key in await in_thread(saving.asked_to_stop, set(running)):
+                    running[key].stop()
             if reap:
                 await self._reap()
+                await self._look_at_the_quiet()
         except Exception as error:
             if not store_is_away(error):
                 logger.exception("Running answers could not be saved or looked after")
@@ -246,25 +299,45 @@ class Registry:
             # The answers are in memory, and the next tick tries again.
             report_away(error)
         else:
-            store_breaker.answered()
+            if running or reap:
+                store_breaker.answered()
 
     async def _reap(self) -> None:
-        interrupted = await database_sync_to_async(turns.interrupt_silent)(
-            clock.now(), ours=list(self._running)
-        )
+        silent = await in_thread(saving.silent, clock.now(), ours=set(self._running))
+        if not silent:
+            return
+        replays = {}
+        if self._relay is not None:
+            found = [await self._relay.replay(key) for key in silent]
+            replays = {log.id: log.progress() for log in found if log is not None}
+        interrupted = await in_thread(saving.interrupt, silent, clock.now(), replays=replays)
         if interrupted:
-            logger.warning("Answers whose process was gone, now interrupted: %d", interrupted)
+            logger.warning("Answers whose process was gone, now interrupted: %d", len(interrupted))
+        if self._relay is not None:
+            for key in interrupted:
+                await self._relay.publish_end(key, GenerationStatus.INTERRUPTED, None)
+
+    async def _look_at_the_quiet(self) -> None:
+        """The end of another process's answer may have been lost on its way."""
+        logs = {log.id: log for log in self._relay.quiet()} if self._relay else {}
+        if logs:
+            for key, (status, error) in (await in_thread(saving.ended, set(logs))).items():
+                logs[key].end(status, error)
 
     async def close(self) -> None:
-        """Stop the timer and end what runs, saving it as interrupted."""
-        if self._timer is not None:
-            self._timer.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._timer
-            self._timer = None
+        """Begin nothing more, end what runs, and save it as interrupted."""
+        self._is_closing = True
         for generation in list(self._running.values()):
             generation.interrupt()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for timer in self._timers:
+            timer.cancel()
+            with suppress(asyncio.CancelledError):
+                await timer
+        if self._relay is not None:
+            await self._relay.close()
+            self._relay = None
 
 
 registry = Registry()

@@ -20,6 +20,11 @@ class GenerationStatus(models.TextChoices):
     INTERRUPTED = "interrupted"
 
 
+class UsageSource(models.TextChoices):
+    PROVIDER = "provider"
+    ESTIMATED = "estimated"
+
+
 class GenerationQuerySet(models.QuerySet["Generation"]):
     def for_user(self, user: User) -> "GenerationQuerySet":
         return self.filter(user=user)
@@ -27,16 +32,17 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     def running(self) -> "GenerationQuerySet":
         return self.filter(status=GenerationStatus.RUNNING)
 
-    def with_chat(self) -> "GenerationQuerySet":
-        return self.select_related("conversation")
-
     def silent_since(self, moment: datetime) -> "GenerationQuerySet":
         """Running by their word, but not heard of since: their process is gone."""
         return self.running().filter(heartbeat_at__lt=moment)
 
 
 class Generation(models.Model):
-    """One run of a model for one question. `text` is what was saved of it so far."""
+    """One run of a model for one question.
+
+    `text` and `reasoning` are what was saved of it while it ran. Once it has ended, its message has
+    them and they are empty here: a message that is deleted is gone.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False, db_column="_id")
     conversation = models.ForeignKey(
@@ -59,6 +65,14 @@ class Generation(models.Model):
     reasoning = models.TextField(blank=True)
     error = models.JSONField(null=True, blank=True)
     owner = models.CharField(max_length=120, blank=True)
+    # Set by a process that cannot reach the one that makes the answer; that one looks every second.
+    stop_asked = models.BooleanField(default=False, db_column="stopAsked")
+    # What an estimate of the input needs, should the provider not say what it counted.
+    prompt_characters = models.PositiveIntegerField(default=0, db_column="promptCharacters")
+    usage = models.JSONField(null=True, blank=True)
+    usage_source = models.CharField(
+        max_length=16, choices=UsageSource, blank=True, db_column="usageSource"
+    )
     heartbeat_at = models.DateTimeField(default=clock.now, db_column="heartbeatAt")
     created_at = models.DateTimeField(default=clock.now, db_column="createdAt")
     finished_at = models.DateTimeField(null=True, blank=True, db_column="finishedAt")
@@ -73,6 +87,7 @@ class Generation(models.Model):
         indexes = [
             models.Index(fields=["status", "heartbeat_at"], name="generations_status_beat"),
             models.Index(fields=["conversation", "status"], name="generations_conv_status"),
+            models.Index(fields=["user", "status"], name="generations_user_status"),
         ]
 
     def __str__(self) -> str:

@@ -1,29 +1,27 @@
-"""A turn in the store: how it begins, what is kept while it runs, how it ends.
+"""How a turn begins in the store: the question is saved, and the generation that is to answer it.
 
-Plain functions on the database, one transaction each, called from threads. Nothing here knows of
-sockets, and nothing here waits for a provider.
+Called from threads, one transaction each. Nothing here knows of sockets, and nothing here waits for
+a provider. A person waits for this, so it goes by `chatcore.rows` and `chatcore.writes`.
 """
 
-import logging
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
-from typing import Any, Literal, NoReturn
-from uuid import UUID
+from datetime import datetime
+from typing import Literal, NoReturn
 
+from django.conf import settings
 from django.db import IntegrityError
 
 from accounts.models import User
 from assistant import catalog
 from assistant.catalog import Choice
-from assistant.events import Usage
+from assistant.events import Event, ReasoningDelta, TextDelta
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.base import Prompt, PromptMessage
-from chatcore import limits
-from chatcore.db import in_transaction, store_is_away
+from chatcore import limits, rows, writes
+from chatcore.db import in_transaction
 from chatcore.ids import new_id
+from conversations import cache
 from conversations.models import (
     Conversation,
     Message,
@@ -31,16 +29,19 @@ from conversations.models import (
     MessageStatus,
     as_text_part,
     branch,
+    reasoning_of,
     title_from,
 )
 
-# A generation whose process was not heard of for this long is taken for dead. The heart beats
-# every second, so ten beats were missed.
-SILENCE = timedelta(seconds=10)
 # Ids of answers are ours to choose; a question cannot take one.
 ANSWER_PREFIX = "answer-"
-
-logger = logging.getLogger("chatcore.turns")
+# Not stored: what the model is told behind an answer that ended early.
+GO_ON = (
+    "Your answer above was cut off. Go on exactly where it ends."
+    " Repeat nothing of it, and do not remark on the interruption."
+)
+# More messages than any chat has; a chat is read whole, as the model is to read its branch.
+ALL = 1_000_000
 
 
 class TurnRefused(Exception):
@@ -56,23 +57,43 @@ class TurnRefused(Exception):
 
 @dataclass(frozen=True)
 class Question:
-    """What a person sends: a new message, or (`text` is None) another answer to an earlier one."""
+    """What a person sends: a new message; or, with `text` None, another answer to an earlier one.
+
+    With `continues`, `message_id` is an answer that ended early, and the new one goes on from it.
+    """
 
     request_id: str
     conversation_id: str
     message_id: str
     parent_id: str | None
     text: str | None
+    continues: bool = False
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a turn needs to know of a message."""
+
+    client_id: str
+    parent_id: str | None
+    role: str
+    content: str
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A turn that may run now, or (`is_new` is False) one that this request began earlier."""
+    """A turn that may run now, or (`is_new` is False) one that this request began earlier.
+
+    `asked` is the question that is answered; `begins_with` is what the answer has already of an
+    earlier one. Both are only known of a new turn.
+    """
 
     generation: Generation
     conversation: Conversation
     prompt: Prompt
     is_new: bool
+    asked: Said | None = None
+    begins_with: tuple[Event, ...] = ()
 
 
 def begin(user: User, question: Question, model: str | None, *, owner: str, now: datetime) -> Turn:
@@ -101,12 +122,13 @@ def begin(user: User, question: Question, model: str | None, *, owner: str, now:
 
 
 def _earlier(user: User, question: Question) -> Turn | None:
-    generation = (
-        Generation.objects.for_user(user).filter(request_id=question.request_id).with_chat().first()
-    )
+    generation = rows.one(Generation, user_id=user.pk, request_id=question.request_id)
     if generation is None:
         return None
-    return Turn(generation, generation.conversation, Prompt("", ()), is_new=False)
+    conversation = rows.one(Conversation, id=generation.conversation_id)
+    if conversation is None:
+        return None
+    return Turn(generation, conversation, Prompt("", ()), is_new=False)
 
 
 def _refuse(usage: limits.Usage) -> NoReturn:
@@ -127,83 +149,176 @@ def _choose(model: str | None) -> Choice:
 
 
 def _begin(user: User, question: Question, choice: Choice, *, owner: str, now: datetime) -> Turn:
-    conversation = _conversation(user, question, now)
-    # From here on this chat is ours: on MongoDB two transactions that only read the same rows
-    # would both find nothing running, and both begin.
-    conversation.lock()
-    messages = list(conversation.messages.all())
-    asked = next((each for each in messages if each.client_id == question.message_id), None)
-    if asked is None:
-        asked = _ask(conversation, messages, question, now)
-        messages.append(asked)
-    elif asked.role != MessageRole.USER or question.text not in (None, asked.content):
-        raise TurnRefused("conflict", "There is another message with this id.")
-    if (
-        Generation.objects.running()
-        .filter(conversation=conversation, parent_id=asked.client_id)
-        .exists()
-    ):
-        raise TurnRefused("already_running", "This question is being answered already.")
-    generation = Generation.objects.create(
-        conversation=conversation,
-        user=user,
+    conversation = rows.one(Conversation, client_id=question.conversation_id, user_id=user.pk)
+    asked: Said | None
+    if conversation is None:
+        conversation, asked = _new_chat(user, question, now)
+        messages, earlier = [asked], None
+    else:
+        messages = _messages_of(conversation)
+        asked, earlier = _asked(messages, question)
+        _check_running(user, conversation, asked)
+        # Of two transactions that begin in one chat the second one waits here, or begins again:
+        # on MongoDB two that only read the same rows would both find nothing running.
+        if asked is None:
+            asked = _ask(conversation, messages, question, now)
+            messages.append(asked)
+        else:
+            conversation.change(updated_at=now)
+    path = branch(messages, asked.client_id)
+    prompt = Prompt(choice.model, _as_prompt(path if earlier is None else [*path, earlier]))
+    if earlier is not None:
+        prompt = Prompt(choice.model, (*prompt.messages, PromptMessage("user", GO_ON)))
+    begins_with = _events_of(conversation, earlier) if earlier is not None else ()
+    generation = _generation(user, question, choice, conversation, asked)
+    generation.owner = owner
+    generation.created_at = generation.heartbeat_at = now
+    generation.prompt_characters = sum(len(message.text) for message in prompt.messages)
+    _keep(generation, begins_with)
+    writes.insert(generation)
+    return Turn(generation, conversation, prompt, True, asked, begins_with)
+
+
+def _generation(
+    user: User, question: Question, choice: Choice, conversation: Conversation, asked: Said
+) -> Generation:
+    return Generation(
+        conversation_id=conversation.pk,
+        user_id=user.pk,
         request_id=question.request_id,
         parent_id=asked.client_id,
         answer_id=f"{ANSWER_PREFIX}{new_id()}",
         provider=choice.provider,
         model=choice.model,
-        owner=owner,
+    )
+
+
+def _new_chat(user: User, question: Question, now: datetime) -> tuple[Conversation, Said]:
+    if question.text is None:
+        raise TurnRefused("not_found", "This chat is not there any more.")
+    if question.parent_id is not None:
+        raise _no_parent()
+    _check_running(user, None, None)
+    message = _as_message(question, now)
+    conversation = Conversation(
+        client_id=question.conversation_id,
+        user_id=user.pk,
+        organization_id=user.organization_id,
+        title=title_from(question.text),
+        message_count=1,
         created_at=now,
-        heartbeat_at=now,
+        updated_at=now,
     )
-    prompt = Prompt(choice.model, _as_prompt(branch(messages, asked.client_id)))
-    return Turn(generation, conversation, prompt, is_new=True)
+    writes.insert(conversation)
+    cache.forget_list(user.pk)
+    message.conversation, message.seq = conversation, 1
+    writes.insert(message)
+    return conversation, _said(message)
 
 
-def _conversation(user: User, question: Question, now: datetime) -> Conversation:
-    conversation = (
-        Conversation.objects.for_user(user).filter(client_id=question.conversation_id).first()
-    )
-    if conversation is None:
-        if question.text is None:
-            raise TurnRefused("not_found", "This chat is not there any more.")
-        return Conversation.objects.create(
-            client_id=question.conversation_id,
-            user=user,
-            organization_id=user.organization_id,
-            title=title_from(question.text),
-            created_at=now,
-            updated_at=now,
-        )
+def _messages_of(conversation: Conversation) -> list[Said]:
     if conversation.deleted_at is not None:
         raise TurnRefused("deleted", "This chat is in the trash. Restore it to go on.")
-    return conversation
+    found = rows.read(
+        Message,
+        ("client_id", "parent_id", "role", "content"),
+        equal={"conversation_id": conversation.pk},
+        limit=ALL,
+    )
+    return [Said(**row) for row in found]
+
+
+def _asked(messages: Sequence[Said], question: Question) -> tuple[Said | None, Said | None]:
+    """The stored question that is meant, None for a new one; and the answer to go on from."""
+    by_id = {each.client_id: each for each in messages}
+    found = by_id.get(question.message_id)
+    if question.continues:
+        parent = by_id.get(found.parent_id or "") if found else None
+        if found is None or parent is None:
+            raise TurnRefused("not_found", "This answer is not there any more.")
+        if found.role != MessageRole.ASSISTANT or not found.content.strip():
+            raise TurnRefused("conflict", "There is nothing to go on from.")
+        return parent, found
+    if found is None:
+        if question.text is None:
+            raise TurnRefused("not_found", "This message is not there any more.")
+        if question.parent_id is not None and question.parent_id not in by_id:
+            raise _no_parent()
+    elif found.role != MessageRole.USER or question.text not in (None, found.content):
+        raise TurnRefused("conflict", "There is another message with this id.")
+    return found, None
+
+
+def _no_parent() -> TurnRefused:
+    return TurnRefused("not_found", "The message before this one is not there any more.")
+
+
+def _check_running(user: User, conversation: Conversation | None, asked: Said | None) -> None:
+    """A question is answered once at a time, and nobody takes all the places."""
+    most = settings.RUNNING_LIMIT
+    running = rows.read(
+        Generation,
+        ("conversation_id", "parent_id"),
+        equal={"user_id": user.pk, "status": GenerationStatus.RUNNING},
+        limit=most or ALL,
+    )
+    places = [(row["conversation_id"], row["parent_id"]) for row in running]
+    if conversation and asked and (conversation.pk, asked.client_id) in places:
+        raise TurnRefused("already_running", "This question is being answered already.")
+    if most is not None and len(running) >= most:
+        raise TurnRefused(
+            "too_many_running",
+            f"You have {most} answers running. Wait for one of them, or stop one.",
+        )
 
 
 def _ask(
-    conversation: Conversation, messages: list[Message], question: Question, now: datetime
-) -> Message:
-    if question.text is None:
-        raise TurnRefused("not_found", "This message is not there any more.")
+    conversation: Conversation, messages: Sequence[Said], question: Question, now: datetime
+) -> Said:
+    message = _as_message(question, now)
+    conversation.append(message, now)
+    return _said(message)
+
+
+def _as_message(question: Question, now: datetime) -> Message:
+    assert question.text is not None  # the callers have looked
     if question.message_id.startswith(ANSWER_PREFIX):
         raise TurnRefused("conflict", "Ids that begin with answer- are those of answers.")
-    if question.parent_id is not None and all(
-        each.client_id != question.parent_id for each in messages
-    ):
-        raise TurnRefused("not_found", "The message before this one is not there any more.")
-    return conversation.append(
-        Message(
-            client_id=question.message_id,
-            parent_id=question.parent_id,
-            role=MessageRole.USER,
-            content=question.text,
-            parts=[as_text_part(question.text)],
-        ),
-        now,
+    return Message(
+        client_id=question.message_id,
+        parent_id=question.parent_id,
+        role=MessageRole.USER,
+        content=question.text,
+        parts=[as_text_part(question.text)],
+        created_at=now,
     )
 
 
-def _as_prompt(path: list[Message]) -> tuple[PromptMessage, ...]:
+def _said(message: Message) -> Said:
+    return Said(message.client_id, message.parent_id, message.role, message.content)
+
+
+def _events_of(conversation: Conversation, earlier: Said) -> tuple[Event, ...]:
+    """What the new answer has already. Raises TurnRefused for one that is complete."""
+    answer = rows.one(Message, conversation_id=conversation.pk, client_id=earlier.client_id)
+    if answer is None or answer.status == MessageStatus.COMPLETE:
+        raise TurnRefused("conflict", "This answer is complete.")
+    reasoning = reasoning_of(answer.parts)
+    text = TextDelta(answer.content)
+    return (ReasoningDelta(reasoning), text) if reasoning else (text,)
+
+
+def _keep(generation: Generation, begins_with: Sequence[Event]) -> None:
+    """Should the process be killed in the next second, what was there is there."""
+    generation.seq = len(begins_with)
+    for event in begins_with:
+        if isinstance(event, TextDelta):
+            generation.text = event.text
+        elif isinstance(event, ReasoningDelta):
+            generation.reasoning = event.text
+
+
+def _as_prompt(path: Sequence[Said]) -> tuple[PromptMessage, ...]:
     """What the model reads: roles in turn, and no message without a word.
 
     An answer that failed at once leaves two questions side by side; some servers refuse that, and
@@ -221,130 +336,3 @@ def _as_prompt(path: list[Message]) -> tuple[PromptMessage, ...]:
         else:
             prompt.append(PromptMessage(role, message.content))
     return tuple(prompt)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What there is of an answer at a moment."""
-
-    generation_id: UUID
-    seq: int
-    text: str
-    reasoning: str
-
-
-def progress_of(generation: Generation) -> Progress:
-    """What is saved of a generation."""
-    return Progress(generation.pk, generation.seq, generation.text, generation.reasoning)
-
-
-def save_progress(progress: Iterable[Progress], now: datetime) -> None:
-    """Keep the text of running answers, and say that their process is alive."""
-    for each in progress:
-        with _one_of_many("saved on the way"):
-            Generation.objects.filter(pk=each.generation_id).running().update(
-                seq=each.seq, text=each.text, reasoning=each.reasoning, heartbeat_at=now
-            )
-
-
-@contextmanager
-def _one_of_many(what: str) -> Iterator[None]:
-    """One answer that the store will not take is no reason to neglect all others."""
-    try:
-        yield
-    except Exception as error:
-        if store_is_away(error):
-            raise
-        logger.exception("An answer could not be %s", what)
-
-
-_MESSAGE_STATUS = {
-    GenerationStatus.DONE: MessageStatus.COMPLETE,
-    GenerationStatus.STOPPED: MessageStatus.STOPPED,
-    GenerationStatus.FAILED: MessageStatus.FAILED,
-    GenerationStatus.INTERRUPTED: MessageStatus.INTERRUPTED,
-}
-
-
-def finish(
-    progress: Progress,
-    status: GenerationStatus,
-    *,
-    error: dict[str, Any] | None,
-    usage: Usage | None,
-    now: datetime,
-) -> None:
-    """Make the answer a message of its conversation, however it ended. Safe to run again."""
-
-    def work() -> None:
-        generation = Generation.objects.filter(pk=progress.generation_id).with_chat().first()
-        if generation is None:
-            return  # the chat was deleted for good meanwhile
-        generation.seq = progress.seq
-        generation.text, generation.reasoning = progress.text, progress.reasoning
-        generation.error = error
-        _end(generation, status, usage, now)
-
-    in_transaction(work)
-
-
-def interrupt_silent(now: datetime, *, ours: Collection[UUID] = ()) -> int:
-    """End the generations whose process is gone, keeping what was saved. How many there were.
-
-    `ours` run in this process: however long the store was away, they are not dead.
-    """
-
-    def interrupt(key: UUID) -> bool:
-        # Looked at again inside the transaction: it may have been heard of since.
-        generation = silent.filter(pk=key).with_chat().first()
-        if generation is None:
-            return False
-        _end(generation, GenerationStatus.INTERRUPTED, None, now)
-        return True
-
-    silent = Generation.objects.silent_since(now - SILENCE)
-    interrupted = 0
-    for key in set(silent.values_list("pk", flat=True)).difference(ours):
-        with _one_of_many("interrupted"):
-            interrupted += in_transaction(partial(interrupt, key))
-    return interrupted
-
-
-def _end(
-    generation: Generation, status: GenerationStatus, usage: Usage | None, now: datetime
-) -> None:
-    generation.status = status
-    generation.finished_at = generation.heartbeat_at = now
-    generation.save()
-    _save_answer(generation, usage, now)
-
-
-def _save_answer(generation: Generation, usage: Usage | None, now: datetime) -> None:
-    conversation = generation.conversation
-    answer = conversation.messages.filter(client_id=generation.answer_id).first() or Message(
-        client_id=generation.answer_id, parent_id=generation.parent_id, role=MessageRole.ASSISTANT
-    )
-    is_counted = answer.token_count is not None
-    answer.content = generation.text
-    answer.parts = [as_text_part(generation.text)] if generation.text else []
-    if generation.reasoning:
-        answer.parts.insert(0, {"type": "reasoning", "text": generation.reasoning})
-    answer.model = f"{generation.provider}:{generation.model}"
-    answer.status = _MESSAGE_STATUS[GenerationStatus(generation.status)]
-    answer.error = generation.error
-    answer.token_count = usage.output_tokens if usage else answer.token_count
-    if answer._state.adding:
-        conversation.append(answer, now)
-    else:
-        # It was taken for dead too early, while its process was only asleep.
-        answer.save()
-        conversation.change()
-    if usage is not None and not is_counted:
-        _count_tokens(conversation, usage)
-
-
-def _count_tokens(conversation: Conversation, usage: Usage) -> None:
-    # Read behind the write of `append`: until this transaction ends no other one can pass there.
-    conversation.refresh_from_db(fields=["metadata"])
-    total = (conversation.metadata.get("totalTokens") or 0) + usage.total_tokens
-    conversation.change(metadata={**conversation.metadata, "totalTokens": total})

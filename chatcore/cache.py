@@ -59,6 +59,15 @@ def redis_breaker(seconds: float = BREAK_SECONDS) -> Breaker:
     return Breaker("Redis", "using the cache of this process", seconds=seconds, logger=logger)
 
 
+# Cache objects are made per thread; what they know of Redis belongs to the process.
+_breakers: dict[str, Breaker] = {}
+
+
+def breaker_of(url: str) -> Breaker:
+    """The one breaker that all of this process share who use the Redis of this address."""
+    return _breakers.setdefault(url, redis_breaker())
+
+
 def state() -> str:
     """ "ok", "away", or "in-process" where there is no Redis. Asks Redis, unless it just failed."""
     cache = caches["default"]
@@ -81,16 +90,13 @@ def warn_without_redis() -> None:
 class ResilientRedisCache(BaseCache):
     """Django's cache on Redis, and a cache in the process while Redis is away."""
 
-    # Cache objects are made per thread; what they know of Redis belongs to the process.
-    _breakers: dict[str, Breaker] = {}
-
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
         self._redis = RedisCache(location, {**params, "OPTIONS": CLIENT_OPTIONS})
         # `params` has the number of entries that the cache in the process may hold.
         entries = params.get("OPTIONS", {}).get("MAX_ENTRIES")
         self._local = LocMemCache(f"while-redis-is-away:{location}:{entries}", params)
-        self._breaker = self._breakers.setdefault(location, redis_breaker())
+        self._breaker = breaker_of(location)
 
     @property
     def is_away(self) -> bool:

@@ -5,9 +5,12 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from channels.db import database_sync_to_async
 from django.db import (
     DatabaseError,
     InterfaceError,
@@ -22,7 +25,12 @@ from chatcore.breaker import Breaker
 if TYPE_CHECKING:
     from pymongo.operations import IndexModel
 
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+# MongoDB answers several at once. Of SQLite's writers one writes and the others sleep and look
+# again, which is slower than to stand in line.
+MONGODB_THREADS = 4
 
 # For whoever meets a failure of the store. Only MongoDB is left alone by it, in chatcore.mongodb:
 # there each try may take `trial_seconds`.
@@ -80,6 +88,22 @@ def with_commit(work: Callable[[], None]) -> None:
         transaction.on_commit(work)
     else:
         work()
+
+
+@cache
+def _mongodb_threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MONGODB_THREADS, "store")
+
+
+async def in_thread(
+    work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> Result:
+    """What `work` returns, in a thread that may wait for the store. For sockets and timers."""
+    if connection.vendor == "mongodb":
+        call = database_sync_to_async(work, thread_sensitive=False, executor=_mongodb_threads())
+    else:
+        call = database_sync_to_async(work)
+    return cast(Result, await call(*args, **kwargs))
 
 
 def store_is_away(error: BaseException) -> bool:

@@ -106,6 +106,12 @@ class Env:
         )
         return default
 
+    def integer_or_off(self, name: str, default: int, *, minimum: int, maximum: int) -> int | None:
+        """As `integer`, or None for "off"."""
+        if self._read(name).lower() == "off":
+            return None
+        return self.integer(name, default, minimum=minimum, maximum=maximum)
+
     def choice(self, name: str, default: str, *others: str) -> str:
         raw = self._read(name).lower() or default
         if raw in (default, *others):

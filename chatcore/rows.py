@@ -43,13 +43,16 @@ def read(
     beyond = _beyond(order, after) if after is not None else []
     find = _find if connection.vendor == "mongodb" else _select
     found = find(model, fields, equal, present, order, beyond, limit)
-    readers = _readers(model, tuple(fields))
-    rows = [dict(zip(fields, row, strict=True)) for row in found]
-    for row in rows:
-        for name, reader in readers:
-            if row[name] is not None:
-                row[name] = reader(row[name])
-    return rows
+    return [as_python(model, fields, row) for row in found]
+
+
+def as_python(model: type[models.Model], fields: Sequence[str], values: Sequence[Any]) -> Row:
+    """{field: value} of what the driver gave for these fields."""
+    row = dict(zip(fields, values, strict=True))
+    for name, reader in _readers(model, tuple(fields)):
+        if row[name] is not None:
+            row[name] = reader(row[name])
+    return row
 
 
 def one(model: type[Model], **equal: Any) -> Model | None:

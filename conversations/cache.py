@@ -9,9 +9,8 @@ was answered, whatever Redis or another process has missed meanwhile.
 from functools import partial
 from uuid import UUID
 
-from django.db.models import F
-
 from accounts.models import User
+from chatcore import writes
 from chatcore.db import with_commit
 
 CHAT_SECONDS = 5 * 60
@@ -42,4 +41,4 @@ def forget_list(user_id: UUID) -> None:
 
 
 def _raise_version(user_id: UUID) -> None:
-    User.objects.filter(pk=user_id).update(chats_version=F("chats_version") + 1)
+    writes.update(User, {"id": user_id}, add={"chats_version": 1})

@@ -3,15 +3,14 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F
 
 from accounts.models import Organization, User
-from chatcore import clock
+from chatcore import clock, writes
 from chatcore.db import SparseIndex
 from chatcore.ids import new_id
 from conversations import cache
@@ -90,18 +89,25 @@ class Conversation(models.Model):
         super().save(*args, **kwargs)
         cache.forget_list(self.user_id)
 
-    def change(self, **fields: Any) -> None:
+    def change(self, *, more_messages: int = 0, **fields: Any) -> None:
         """Write these fields and raise the version, so that nothing cached of this chat counts.
 
-        Until the transaction around it ends, no other writer can pass here.
+        Until the transaction around it ends, no other writer can pass here. Raises DoesNotExist if
+        it was deleted for good meanwhile.
         """
-        type(self).objects.filter(pk=self.pk).update(version=F("version") + 1, **fields)
+        counts = {"version": 1, **({"message_count": more_messages} if more_messages else {})}
+        found = writes.update(
+            type(self),
+            {"id": self.pk},
+            values=fields,
+            add=counts,
+            returning=("version", "message_count"),
+        )
+        if found is None:
+            raise type(self).DoesNotExist
+        for name, value in {**fields, **found}.items():
+            setattr(self, name, value)
         cache.forget_list(self.user_id)
-        self.refresh_from_db(fields=["version", *fields])
-
-    def lock(self) -> None:
-        """Keep other writers out of this chat until the transaction ends."""
-        self.change()
 
     def soft_delete(self, now: datetime) -> None:
         """Into the trash; a second time changes nothing."""
@@ -113,17 +119,19 @@ class Conversation(models.Model):
         if self.deleted_at is not None:
             self.change(deleted_at=None)
 
-    def append(self, message: "Message", now: datetime) -> "Message":
+    def append(self, message: "Message", now: datetime, **fields: Any) -> "Message":
         """Save a message as the newest of this conversation. Call it inside a transaction.
+
+        `fields` of the conversation are written along with it.
 
         The count is raised in the store first: of two tabs that append at once the second waits,
         or begins again, and each gets a `seq` of its own.
         """
-        self.change(message_count=F("message_count") + 1, updated_at=now)
+        self.change(more_messages=1, updated_at=now, **fields)
         message.conversation = self
         message.seq = self.message_count
         message.created_at = now
-        message.save(force_insert=True)
+        writes.insert(message)
         return message
 
 
@@ -184,14 +192,25 @@ class Message(models.Model):
         return f"{self.role} {self.client_id}"
 
 
-def branch(messages: Sequence[Message], leaf_id: str | None) -> list[Message]:
+class HasParent(Protocol):
+    @property
+    def client_id(self) -> str: ...
+
+    @property
+    def parent_id(self) -> str | None: ...
+
+
+InTree = TypeVar("InTree", bound=HasParent)
+
+
+def branch(messages: Sequence[InTree], leaf_id: str | None) -> list[InTree]:
     """The messages from the first one down to the leaf, along `parent_id`.
 
     `messages` are those of one conversation, in any order. Without a leaf: [].
     A parent that is not there, or a ring of parents, ends the walk.
     """
     by_id = {message.client_id: message for message in messages}
-    path: list[Message] = []
+    path: list[InTree] = []
     while leaf_id is not None and (message := by_id.pop(leaf_id, None)):
         path.append(message)
         leaf_id = message.parent_id
@@ -201,3 +220,8 @@ def branch(messages: Sequence[Message], leaf_id: str | None) -> list[Message]:
 
 def as_text_part(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}
+
+
+def reasoning_of(parts: Sequence[dict[str, Any]]) -> str:
+    """What the model thought, of the parts of a message."""
+    return "".join(part.get("text", "") for part in parts if part.get("type") == "reasoning")

@@ -83,6 +83,7 @@ def openai_models(settings, provider: FakeProvider) -> Iterator[None]:
 @pytest_asyncio.fixture
 async def registry() -> AsyncIterator[Registry]:
     """The process's registry; what still runs in it afterwards is ended."""
+    generations.registry.open()
     yield generations.registry
     await generations.registry.close()
     for each in catalog.providers().values():

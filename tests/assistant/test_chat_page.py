@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from assistant import turns
+from assistant import saving, turns
 from assistant.models import GenerationStatus
 from chatcore import clock
 from conversations.models import Conversation, Message
@@ -23,8 +23,8 @@ def begin(user, text="Hello", request_id="r1", conversation_id="c1") -> turns.Tu
 
 
 def finish(turn, text="Hi.", status=GenerationStatus.DONE, error=None) -> None:
-    progress = turns.Progress(turn.generation.pk, 1, text, "")
-    turns.finish(progress, status, error=error, usage=None, now=clock.now())
+    progress = saving.Progress(turn.generation.pk, 1, text, "")
+    saving.finish(progress, status, error=error, usage=None, now=clock.now())
 
 
 def test_a_stranger_is_sent_to_the_log_in(client, bob):
@@ -112,7 +112,7 @@ def test_titles_and_texts_are_escaped(client, bob):
 def test_the_page_takes_few_queries_however_long_the_list_is(
     client, bob, settings, django_assert_max_num_queries
 ):
-    settings.ASSISTANT_LIMIT = None
+    settings.ASSISTANT_LIMIT = settings.RUNNING_LIMIT = None
     for number in range(30):
         begin(bob, "Hello", f"r{number}", f"c{number}")
     client.force_login(bob)

@@ -1,12 +1,13 @@
 """Running generations: followers, endings, the save on the way. Real store, scripted provider."""
 
 import asyncio
+import threading
 
 import pytest
 from channels.db import database_sync_to_async as in_store
 from django.db import IntegrityError, OperationalError
 
-from assistant import generations, turns
+from assistant import generations, saving, turns
 from assistant.events import Failed, Finished, ReasoningDelta, TextDelta, Usage
 from assistant.models import Generation, GenerationStatus
 from chatcore import clock
@@ -112,7 +113,7 @@ async def test_a_slow_follower_slows_nobody_and_finds_everything(bob, registry):
 
     assert len(await asyncio.wait_for(fast, 5)) == 101
     await asyncio.wait_for(slow, 5)
-    assert [event for batch in batches for event in batch] == generation.log
+    assert [event for batch in batches for event in batch] == generation.events
     assert len(batches) < 10
 
 
@@ -209,7 +210,7 @@ async def test_a_running_answer_is_saved_on_the_way(bob, registry, monkeypatch):
 async def test_an_answer_waits_for_a_store_that_is_away(bob, registry, monkeypatch):
     monkeypatch.setattr(generations, "SAVE_SECONDS", 0.02)
     provider, generation = await start(registry, bob)
-    real, tries = turns.finish, []
+    real, tries = saving.finish, []
 
     def away_twice(*args, **kwargs) -> None:
         tries.append(1)
@@ -217,7 +218,7 @@ async def test_an_answer_waits_for_a_store_that_is_away(bob, registry, monkeypat
             raise OperationalError("the store is away")
         real(*args, **kwargs)
 
-    monkeypatch.setattr(turns, "finish", away_twice)
+    monkeypatch.setattr(saving, "finish", away_twice)
     provider.say(TextDelta("Hi."), Finished("stop"))
     await until(lambda: not generation.is_running)
 
@@ -229,14 +230,14 @@ async def test_an_answer_that_the_store_refuses_is_saved_without_its_usage(
     bob, registry, monkeypatch
 ):
     provider, generation = await start(registry, bob)
-    real = turns.finish
+    real = saving.finish
 
     def refuse_usage(*args, usage, **kwargs) -> None:
         if usage is not None:
             raise IntegrityError("no such number")
         real(*args, usage=usage, **kwargs)
 
-    monkeypatch.setattr(turns, "finish", refuse_usage)
+    monkeypatch.setattr(saving, "finish", refuse_usage)
     provider.say(TextDelta("Hi."), Usage(1), Finished("stop"))
     await until(lambda: not generation.is_running)
 
@@ -253,29 +254,48 @@ async def test_an_answer_that_cannot_be_saved_at_all_is_never_told_to_be_done(
     def refuse(*_args, **_kwargs) -> None:
         raise IntegrityError("never")
 
-    monkeypatch.setattr(turns, "finish", refuse)
+    monkeypatch.setattr(saving, "finish", refuse)
     provider.say(TextDelta("Hi."), Finished("stop"))
     await until(lambda: not generation.is_running)
 
     assert (generation.status, generation.error["code"]) == (GenerationStatus.FAILED, "not_saved")
 
 
-async def test_work_that_was_begun_goes_on_though_nobody_waits_for_it(registry):
-    done = []
+async def test_a_question_whose_asker_goes_away_is_answered(openai_models, registry, bob):
+    asked = turns.Question("r1", "c1", "m1", None, "Hello")
+    is_saving, has_gone = threading.Event(), threading.Event()
 
-    async def work() -> None:
-        await asyncio.sleep(0.05)
-        done.append(1)
+    def begin() -> None:
+        is_saving.set()
+        has_gone.wait(5)
+        registry.begin(bob, asked, None)
 
-    waiting = asyncio.create_task(registry.to_the_end(work()))
-    await asyncio.sleep(0.01)
+    waiting = asyncio.create_task(in_store(begin)())
+    await until(is_saving.is_set)
     waiting.cancel()
-    await until(lambda: done)
+    has_gone.set()
+
+    async with asyncio.timeout(5):
+        while not await in_store(
+            Message.objects.filter(status="complete", role="assistant").exists
+        )():
+            # The provider answers over a real connection.
+            await asyncio.sleep(0.02)
+
+
+async def test_a_process_that_is_going_down_begins_nothing(registry, bob):
+    await registry.close()
+
+    with pytest.raises(turns.TurnRefused) as caught:
+        await in_store(registry.begin)(bob, turns.Question("r1", "c1", "m1", None, "Hello"), None)
+
+    assert caught.value.code == "restarting"
+    assert not await in_store(Message.objects.exists)()
 
 
 async def test_the_timer_interrupts_what_a_dead_process_left(bob, registry, monkeypatch):
     monkeypatch.setattr(generations, "SAVE_SECONDS", 0.02)
-    long_ago = clock.now() - 2 * turns.SILENCE
+    long_ago = clock.now() - 2 * saving.SILENCE
     await in_store(turns.begin)(
         bob,
         turns.Question("r1", "c1", "m1", None, "Hello"),
@@ -284,7 +304,7 @@ async def test_the_timer_interrupts_what_a_dead_process_left(bob, registry, monk
         now=long_ago,
     )
 
-    registry.start_timer()
+    registry.open()
 
     async with asyncio.timeout(5):
         while not await in_store(Message.objects.filter(status="interrupted").exists)():

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from assistant import turns
-from assistant.events import Usage
+from assistant import saving, turns
+from assistant.events import ReasoningDelta, TextDelta, Usage
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.base import PromptMessage
-from assistant.turns import Progress, Question, TurnRefused
+from assistant.saving import Progress
+from assistant.turns import Question, TurnRefused
 from chatcore import clock, limits
 from chatcore.env import Rate
 from conversations.models import Conversation, Message
@@ -28,9 +29,13 @@ def begin(user, asked=None, now=NOW):
     return turns.begin(user, asked or question(), MODEL, owner="test:1", now=now)
 
 
+def reap(now, ours=()):
+    return saving.interrupt(saving.silent(now, ours=ours), now)
+
+
 def finish(turn, text="Hi.", status=GenerationStatus.DONE, **fields):
     options = {"error": None, "usage": None, "now": NOW, **fields}
-    turns.finish(Progress(turn.generation.pk, 3, text, ""), status, **options)
+    saving.finish(Progress(turn.generation.pk, 3, text, ""), status, **options)
 
 
 def stored(client_id: str) -> Message:
@@ -265,7 +270,7 @@ def test_finishing_twice_saves_and_counts_once(bob):
 def test_reasoning_is_a_part_of_its_own(bob):
     turn = begin(bob)
 
-    turns.finish(
+    saving.finish(
         Progress(turn.generation.pk, 2, "42", "Let me think."),
         GenerationStatus.DONE,
         error=None,
@@ -290,11 +295,11 @@ def test_an_answer_to_a_chat_that_was_purged_is_dropped(bob):
 
 def test_what_is_saved_on_the_way_survives_its_process(bob):
     turn = begin(bob)
-    turns.save_progress([Progress(turn.generation.pk, 7, "Half an", "Hm.")], NOW)
+    saving.save_progress([Progress(turn.generation.pk, 7, "Half an", "Hm.")], NOW)
 
-    interrupted = turns.interrupt_silent(NOW + timedelta(seconds=11))
+    interrupted = reap(NOW + timedelta(seconds=11))
 
-    assert interrupted == 1
+    assert interrupted == [turn.generation.pk]
     answer = stored(turn.generation.answer_id)
     assert (answer.content, answer.status) == ("Half an", "interrupted")
     assert Generation.objects.get().seq == 7
@@ -305,15 +310,15 @@ def test_a_generation_that_was_heard_of_is_left_alone(bob):
 
     late = NOW + timedelta(seconds=60)
 
-    assert turns.interrupt_silent(NOW + timedelta(seconds=9)) == 0
+    assert reap(NOW + timedelta(seconds=9)) == []
     # Our own, after a minute without a store.
-    assert turns.interrupt_silent(late, ours=[Generation.objects.get().pk]) == 0
+    assert reap(late, ours=[Generation.objects.get().pk]) == []
     assert Generation.objects.get().status == GenerationStatus.RUNNING
 
 
 def test_an_answer_given_up_too_early_becomes_whole_when_its_process_wakes(bob):
     turn = begin(bob)
-    turns.interrupt_silent(NOW + timedelta(seconds=60))
+    reap(NOW + timedelta(seconds=60))
 
     finish(turn, "Whole.", usage=Usage(10, 0, 0, 5))
 
@@ -324,16 +329,16 @@ def test_an_answer_given_up_too_early_becomes_whole_when_its_process_wakes(bob):
 
 def test_one_answer_that_cannot_be_kept_does_not_keep_the_others_from_it(bob, monkeypatch):
     first, second = begin(bob), begin(bob, question("r2", "m2", conversation_id="c2"))
-    save = Generation.save
+    end = saving._end
 
-    def refuse_first(generation, *args, **kwargs) -> None:
+    def refuse_first(generation, *args) -> None:
         if generation.pk == first.generation.pk:
             raise ValueError("never")
-        save(generation, *args, **kwargs)
+        end(generation, *args)
 
-    monkeypatch.setattr(Generation, "save", refuse_first)
+    monkeypatch.setattr(saving, "_end", refuse_first)
 
-    assert turns.interrupt_silent(NOW + timedelta(seconds=60)) == 1
+    assert reap(NOW + timedelta(seconds=60)) == [second.generation.pk]
     assert Generation.objects.get(pk=second.generation.pk).status == "interrupted"
 
 
@@ -350,9 +355,11 @@ def test_progress_of_an_ended_generation_changes_nothing(bob):
     turn = begin(bob)
     finish(turn, "Whole.")
 
-    turns.save_progress([Progress(turn.generation.pk, 1, "Who", "")], NOW)
+    saving.save_progress([Progress(turn.generation.pk, 1, "Who", "")], NOW)
 
-    assert Generation.objects.get().text == "Whole."
+    generation = Generation.objects.get()
+    assert (generation.seq, generation.text) == (3, "")
+    assert stored(turn.generation.answer_id).content == "Whole."
 
 
 def test_a_model_that_is_not_offered_begins_nothing(bob):
@@ -370,3 +377,157 @@ def test_a_request_that_was_saved_is_found_though_its_model_is_gone(bob, setting
     again = begin(bob)
 
     assert again.generation.pk == first.generation.pk
+
+
+# --- Going on from an answer that ended early -----------------------------------------------------
+def interrupted(user, text="Half an", reasoning="Hm.") -> turns.Turn:
+    turn = begin(user)
+    progress = Progress(turn.generation.pk, 3, text, reasoning)
+    saving.finish(progress, GenerationStatus.INTERRUPTED, error=None, usage=None, now=NOW)
+    return turn
+
+
+def go_on(user, answer_id, request_id="r2") -> turns.Turn:
+    asked = Question(request_id, "c1", answer_id, None, None, continues=True)
+    return begin(user, asked)
+
+
+def test_an_interrupted_answer_is_gone_on_from_in_a_branch_of_its_own(bob):
+    first = interrupted(bob)
+
+    turn = go_on(bob, first.generation.answer_id)
+
+    assert turn.generation.parent_id == "m1"
+    assert turn.generation.answer_id != first.generation.answer_id
+    assert turn.begins_with == (ReasoningDelta("Hm."), TextDelta("Half an"))
+    assert turn.prompt.messages == (
+        PromptMessage("user", "Hello"),
+        PromptMessage("assistant", "Half an"),
+        PromptMessage("user", turns.GO_ON),
+    )
+    assert stored(first.generation.answer_id).content == "Half an"
+
+
+def test_what_was_there_is_kept_should_the_process_be_killed_at_once(bob):
+    turn = go_on(bob, interrupted(bob).generation.answer_id)
+
+    reap(NOW + timedelta(seconds=60))
+
+    answer = stored(turn.generation.answer_id)
+    assert (answer.content, answer.status) == ("Half an", "interrupted")
+    assert [part["type"] for part in answer.parts] == ["reasoning", "text"]
+
+
+def test_only_an_answer_that_ended_early_with_text_is_gone_on_from(bob):
+    complete = begin(bob)
+    finish(complete, "Whole.")
+    empty = begin(bob, question("r2", "m1"))
+    finish(empty, "", status=GenerationStatus.STOPPED)
+
+    refused = []
+    for answer_id in (complete.generation.answer_id, empty.generation.answer_id, "m1", "m9"):
+        with pytest.raises(TurnRefused) as caught:
+            go_on(bob, answer_id, "r3")
+        refused.append(caught.value.code)
+
+    assert refused == ["conflict", "conflict", "not_found", "not_found"]
+
+
+# --- How many at once, and what they used ---------------------------------------------------------
+def test_a_person_has_so_many_answers_running_and_no_more(bob, alice, settings):
+    settings.RUNNING_LIMIT = 2
+    first = begin(bob, question("r1", "m1", conversation_id="c1"))
+    begin(bob, question("r2", "m2", conversation_id="c2"))
+
+    with pytest.raises(TurnRefused) as caught:
+        begin(bob, question("r3", "m3", conversation_id="c3"))
+
+    assert caught.value.code == "too_many_running"
+    assert str(caught.value) == "You have 2 answers running. Wait for one of them, or stop one."
+    assert not Conversation.objects.filter(client_id="c3").exists()
+    assert begin(alice, question("r4", "m4", conversation_id="c4")).is_new
+    # The same request again is no further answer.
+    assert not begin(bob, question("r1", "m1", conversation_id="c1")).is_new
+    finish(first)
+    assert begin(bob, question("r3", "m3", conversation_id="c3")).is_new
+
+
+USED = Usage(10, 0, 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("status", "usage", "text", "recorded", "source"),
+    [
+        (GenerationStatus.DONE, USED, "Forty-two.", (10, 5), "provider"),
+        # "Hello" is 5 characters, "Forty-two." 10: of 4 to a token, rounded up.
+        (GenerationStatus.DONE, None, "Forty-two.", (2, 3), "estimated"),
+        (GenerationStatus.STOPPED, None, "Forty-two.", (2, 3), "estimated"),
+        # Anthropic counts the input at the start, and of the output one token.
+        (GenerationStatus.STOPPED, Usage(10, 0, 0, 1), "Forty-two.", (10, 3), "estimated"),
+        (GenerationStatus.FAILED, None, "Forty", (2, 2), "estimated"),
+        (GenerationStatus.FAILED, None, "", None, ""),
+    ],
+)
+def test_usage_is_the_providers_or_an_estimate_that_says_so(
+    bob, status, usage, text, recorded, source
+):
+    turn = begin(bob)
+
+    saving.finish(
+        Progress(turn.generation.pk, 3, text, ""), status, error=None, usage=usage, now=NOW
+    )
+
+    generation = Generation.objects.get()
+    used = generation.usage and (
+        generation.usage["input_tokens"],
+        generation.usage["output_tokens"],
+    )
+    assert (used, generation.usage_source) == (recorded, source)
+
+
+def test_usage_of_a_process_that_was_killed_is_estimated(bob):
+    turn = begin(bob)
+    saving.save_progress([Progress(turn.generation.pk, 7, "Half an", "Hm.")], NOW)
+
+    reap(NOW + timedelta(seconds=60))
+
+    generation = Generation.objects.get()
+    assert (generation.usage["output_tokens"], generation.usage_source) == (3, "estimated")
+
+
+def test_a_replay_that_knows_more_than_the_store_is_kept(bob):
+    turn = begin(bob)
+    key = turn.generation.pk
+    saving.save_progress([Progress(key, 2, "Half", "")], NOW)
+    late = NOW + timedelta(seconds=60)
+
+    saving.interrupt([key], late, replays={key: Progress(key, 3, "Half an", "")})
+
+    assert stored(turn.generation.answer_id).content == "Half an"
+    assert Generation.objects.get().seq == 3
+
+
+# --- Stopping from another process ----------------------------------------------------------------
+def test_a_process_finds_which_of_its_answers_are_to_be_stopped(bob):
+    ours, theirs = begin(bob), begin(bob, question("r2", "m2", conversation_id="c2"))
+    ended = begin(bob, question("r3", "m3", conversation_id="c3"))
+    finish(ended)
+    keys = [turn.generation.pk for turn in (ours, theirs, ended)]
+
+    for key in keys:
+        saving.ask_to_stop(key)
+
+    assert saving.asked_to_stop({keys[0], keys[2]}) == {keys[0]}
+
+
+def test_how_answers_ended_is_known_of_those_that_did(bob):
+    running, failed = begin(bob), begin(bob, question("r2", "m2", conversation_id="c2"))
+    finish(failed, status=GenerationStatus.FAILED, error={"code": "network"})
+    gone = begin(bob, question("r3", "m3", conversation_id="c3"))
+    Conversation.objects.filter(client_id="c3").delete()
+    keys = [turn.generation.pk for turn in (running, failed, gone)]
+
+    assert saving.ended(keys) == {
+        keys[1]: ("failed", {"code": "network"}),
+        keys[2]: ("interrupted", None),
+    }

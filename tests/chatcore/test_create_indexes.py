@@ -24,6 +24,7 @@ EXPECTED = {
     "generations.generations_user_request {userId: 1, requestId: 1} unique",
     "generations.generations_status_beat {status: 1, heartbeatAt: 1}",
     "generations.generations_conv_status {conversationId: 1, status: 1}",
+    "generations.generations_user_status {userId: 1, status: 1}",
     "organizations.organizations_name {name: 1} unique",
     "users.users_email {email: 1} unique",
     "users.users_org_email {orgId: 1, email: 1}",

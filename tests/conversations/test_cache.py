@@ -6,7 +6,7 @@ import pytest
 from django.core.cache import caches
 
 from accounts.models import User
-from assistant import turns
+from assistant import saving, turns
 from assistant.events import Usage
 from assistant.models import GenerationStatus
 from chatcore import cache, clock
@@ -89,8 +89,8 @@ def test_a_question_and_its_answer_are_in_the_next_read(api, bob):
     assert [each["id"] for each in api.get(id="c1")[1]["messages"]] == ["m1", "m2"]
     assert summary(api)["messageCount"] == 2
 
-    progress = turns.Progress(turn.generation.pk, 1, "This.", "")
-    turns.finish(
+    progress = saving.Progress(turn.generation.pk, 1, "This.", "")
+    saving.finish(
         progress,
         GenerationStatus.DONE,
         error=None,
@@ -108,8 +108,8 @@ def test_an_answer_that_was_given_up_too_early_replaces_what_is_cached(api, bob)
     question = turns.Question("r1", "c1", "m2", "m1", "And now?")
     turn = turns.begin(bob, question, None, owner="here", now=clock.now())
     for text, status in (("Th", GenerationStatus.INTERRUPTED), ("This.", GenerationStatus.DONE)):
-        progress = turns.Progress(turn.generation.pk, 1, text, "")
-        turns.finish(progress, status, error=None, usage=None, now=clock.now())
+        progress = saving.Progress(turn.generation.pk, 1, text, "")
+        saving.finish(progress, status, error=None, usage=None, now=clock.now())
 
         assert api.get(id="c1")[1]["messages"][-1]["content"] == text
 

@@ -104,7 +104,7 @@ class _Server(uvicorn.Server):
         from assistant.generations import registry
 
         await super().startup(sockets)
-        registry.start_timer()
+        registry.open()
         self._say(self._greeting)
         threading.Thread(target=_import_provider_libraries, daemon=True).start()
 

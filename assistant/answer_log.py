@@ -1,0 +1,96 @@
+"""The events of one answer so far, and whoever waits for the next one.
+
+The length of the log is the sequence number. A follower is a position in the log, so it can neither
+miss an event nor see one twice, and a slow one costs no memory: it finds more to read the next time
+it looks.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from assistant.events import Event, ReasoningDelta, TextDelta
+from assistant.models import GenerationStatus
+from assistant.saving import Progress
+
+
+class AnswerLog:
+    """Of an answer that is made here, or of another process's as far as it was heard of."""
+
+    def __init__(self, generation_id: UUID) -> None:
+        self.id = generation_id
+        self.events: list[Event] = []
+        self.status: str = GenerationStatus.RUNNING
+        self.error: dict[str, Any] | None = None
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._is_cut_off = False
+        self._news: set[asyncio.Event] = set()
+
+    @property
+    def seq(self) -> int:
+        return len(self.events)
+
+    @property
+    def is_running(self) -> bool:
+        return self.status == GenerationStatus.RUNNING
+
+    @property
+    def is_followed(self) -> bool:
+        return bool(self._news)
+
+    def progress(self) -> Progress:
+        return Progress(self.id, self.seq, "".join(self._text), "".join(self._reasoning))
+
+    def add(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, TextDelta):
+                self._text.append(event.text)
+            elif isinstance(event, ReasoningDelta):
+                self._reasoning.append(event.text)
+        self.events.extend(events)
+        self._tell()
+
+    def end(self, status: str, error: dict[str, Any] | None) -> None:
+        """No more will come."""
+        self.status, self.error = status, error
+        self._tell()
+
+    def cut_off(self) -> None:
+        """No more can be heard of it here, though it may be running still: let the followers go."""
+        self._is_cut_off = True
+        self._tell()
+
+    def _tell(self) -> None:
+        for news in self._news:
+            news.set()
+
+    async def follow(self, after: int, *, spacing: float = 0.0) -> AsyncIterator[list[Event]]:
+        """The events behind position `after`, in batches as they come.
+
+        The first one at once, and then at most one in `spacing` seconds. Ends with the answer; or,
+        while it `is_running` still, where this process is cut off from it.
+        """
+        news = asyncio.Event()
+        self._news.add(news)
+        next_at = 0.0
+        try:
+            while True:
+                news.clear()
+                # Before the events: what is added after this look sets `news` again.
+                is_over = self._is_cut_off or not self.is_running
+                if self.seq > after:
+                    if (early := next_at - time.monotonic()) > 0 and not is_over:
+                        await asyncio.sleep(early)
+                    batch = self.events[after:]
+                    next_at = time.monotonic() + spacing
+                    after += len(batch)
+                    yield batch
+                elif is_over:
+                    return
+                else:
+                    await news.wait()
+        finally:
+            self._news.discard(news)

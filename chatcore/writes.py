@@ -1,0 +1,195 @@
+"""Rows written by one of their unique indexes, without putting a query together.
+
+What `chatcore.rows` is for reads. A turn begins and ends with a few writes in a row while a person
+waits; to build each of them costs Django several times what the store takes to carry it out. All of
+these belong into a transaction of `chatcore.db`, as Django's own do.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, cast
+
+from django.db import connection, models
+
+from chatcore.db import column_of
+from chatcore.rows import Row, as_python
+
+Values = Mapping[str, Any]
+
+
+def insert(instance: models.Model) -> None:
+    """Write a new row; signals are not sent. Raises IntegrityError."""
+    model = type(instance)
+    values = {
+        field.attname: getattr(instance, field.attname) for field in model._meta.concrete_fields
+    }
+    stored = _stored(model, values)
+    if connection.vendor == "mongodb":
+        columns = [column_of(model, name) for name in values]
+        _mongodb_insert(model, dict(zip(columns, stored, strict=True)))
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute(_insert_statement(model, tuple(values)), stored)
+    instance._state.adding = False
+    instance._state.db = connection.alias
+
+
+def update(
+    model: type[models.Model],
+    equal: Values,
+    *,
+    values: Values | None = None,
+    add: Mapping[str, int] | None = None,
+    returning: Sequence[str] = (),
+) -> Row | None:
+    """Change one row, whose fields are `equal` to these: set `values`, and `add` to numbers.
+
+    Returns its `returning` fields as they are then ({} for none), or None if there is no such row.
+    """
+    values, add = values or {}, add or {}
+    if connection.vendor == "mongodb":
+        found = _mongodb_update(model, equal, values, add, returning)
+    else:
+        # Something has to come back, or a row that is not there would look like one that is.
+        wanted = tuple(returning) or (model._meta.pk.attname,)
+        sql = _update_statement(model, tuple(equal), tuple(values), tuple(add), wanted)
+        parameters = [*_stored(model, values), *add.values(), *_stored(model, equal)]
+        with connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            found = next(iter(cursor.fetchall()), None)
+    if found is None:
+        return None
+    return as_python(model, returning, found[: len(returning)])
+
+
+def update_each(model: type[models.Model], rows: Sequence[tuple[Values, Values]]) -> None:
+    """Change many rows at once, each given as (equal, values) with the same fields.
+
+    A row that is not there is passed over.
+    """
+    if not rows:
+        return
+    if connection.vendor == "mongodb":
+        _mongodb_update_each(model, rows)
+        return
+    equal, values = rows[0]
+    sql = _update_statement(model, tuple(equal), tuple(values), (), ())
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            sql, [[*_stored(model, new), *_stored(model, which)] for which, new in rows]
+        )
+
+
+def _stored(model: type[models.Model], values: Values) -> list[Any]:
+    return [
+        cast("models.Field[Any, Any]", model._meta.get_field(name)).get_db_prep_save(
+            value, connection
+        )
+        for name, value in values.items()
+    ]
+
+
+# --- SQL: all names in the statements come from the models ----------------------------------------
+def _column(model: type[models.Model], name: str) -> str:
+    return connection.ops.quote_name(column_of(model, name))
+
+
+@cache
+def _insert_statement(model: type[models.Model], names: tuple[str, ...]) -> str:
+    return (
+        f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)}"  # noqa: S608
+        f" ({', '.join(_column(model, name) for name in names)})"
+        f" VALUES ({', '.join(['%s'] * len(names))})"
+    )
+
+
+@cache
+def _update_statement(
+    model: type[models.Model],
+    equal: tuple[str, ...],
+    values: tuple[str, ...],
+    add: tuple[str, ...],
+    returning: tuple[str, ...],
+) -> str:
+    changes = [f"{_column(model, name)} = %s" for name in values]
+    changes += [f"{_column(model, name)} = {_column(model, name)} + %s" for name in add]
+    where = " AND ".join(f"{_column(model, name)} = %s" for name in equal)
+    sql = (
+        f"UPDATE {connection.ops.quote_name(model._meta.db_table)}"  # noqa: S608
+        f" SET {', '.join(changes)} WHERE {where}"
+    )
+    if returning:
+        sql += f" RETURNING {', '.join(_column(model, name) for name in returning)}"
+    return sql
+
+
+# --- MongoDB --------------------------------------------------------------------------------------
+def _document(model: type[models.Model], values: Values) -> dict[str, Any]:
+    columns = [column_of(model, name) for name in values]
+    return dict(zip(columns, _stored(model, values), strict=True))
+
+
+def _collection(model: type[models.Model]) -> Any:
+    return cast(Any, connection).get_collection(model._meta.db_table)
+
+
+def _mongodb_insert(model: type[models.Model], document: dict[str, Any]) -> None:
+    from django_mongodb_backend.query import wrap_database_errors
+
+    database = cast(Any, connection)
+
+    @wrap_database_errors  # type: ignore[untyped-decorator]
+    def run() -> None:
+        with database.watched():
+            _collection(model).insert_one(document, session=database.session)
+
+    run()
+
+
+def _mongodb_update(
+    model: type[models.Model],
+    equal: Values,
+    values: Values,
+    add: Mapping[str, int],
+    returning: Sequence[str],
+) -> tuple[Any, ...] | None:
+    from django_mongodb_backend.query import wrap_database_errors
+    from pymongo import ReturnDocument
+
+    database = cast(Any, connection)
+    columns = [column_of(model, name) for name in returning]
+    change = {"$set": _document(model, values)} if values else {}
+    if add:
+        change["$inc"] = {column_of(model, name): number for name, number in add.items()}
+
+    @wrap_database_errors  # type: ignore[untyped-decorator]
+    def run() -> tuple[Any, ...] | None:
+        with database.watched():
+            found = _collection(model).find_one_and_update(
+                _document(model, equal),
+                change,
+                projection={"_id": 1, **dict.fromkeys(columns, 1)},
+                return_document=ReturnDocument.AFTER,
+                session=database.session,
+            )
+        return None if found is None else tuple(found.get(column) for column in columns)
+
+    return cast("tuple[Any, ...] | None", run())
+
+
+def _mongodb_update_each(model: type[models.Model], rows: Sequence[tuple[Values, Values]]) -> None:
+    from django_mongodb_backend.query import wrap_database_errors
+    from pymongo import UpdateOne
+
+    database = cast(Any, connection)
+    changes = [
+        UpdateOne(_document(model, equal), {"$set": _document(model, values)})
+        for equal, values in rows
+    ]
+
+    @wrap_database_errors  # type: ignore[untyped-decorator]
+    def run() -> None:
+        with database.watched():
+            _collection(model).bulk_write(changes, ordered=False, session=database.session)
+
+    run()
