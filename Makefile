@@ -8,13 +8,16 @@ STATIC_SOURCES := $(shell find static -type f 2>/dev/null)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev test quick check format bench lock screenshots vendor clean
+.PHONY: help run serve install install-dev test quick check format bench lock screenshots vendor clean
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: install ## Install what is missing, prepare the store, serve on PORT (8000)
 	@exec $(RUN) manage.py start
+
+serve: install ## As run, with several processes: make serve WORKERS=4
+	@exec $(RUN) manage.py start $(if $(WORKERS),--workers $(WORKERS))
 
 install: $(VENV)/installed staticfiles/collected ## Virtual environment, requirements, static files
 

@@ -76,9 +76,17 @@ def state() -> str:
     return "ok" if cache.is_on_redis() else "away"
 
 
-def warn_without_redis() -> None:
+def warn_without_redis(processes: int) -> None:
     """Said once, at the start of a server."""
     if isinstance(caches["default"], ResilientRedisCache):
+        return
+    if processes > 1:
+        logger.warning(
+            "Redis URL not configured: each of the %d processes caches and counts limits for"
+            " itself, and what another one writes is seen and stopped about a second late; set"
+            " REDIS_URL to let them share",
+            processes,
+        )
         return
     logger.warning(
         "Redis URL not configured: this process caches and counts limits for itself, which is"

@@ -78,6 +78,22 @@ def redis_url_can_be_read(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
+def several_workers_have_redis(**_kwargs: Any) -> list[CheckMessage]:
+    if settings.WORKERS == 1 or settings.REDIS_URL:
+        return []
+    return [
+        Warning(
+            f"WORKERS={settings.WORKERS}, but REDIS_URL is not set: the processes do not hear of"
+            " each other. An answer is followed as it is written only in the process that makes"
+            " it; elsewhere it is seen and stopped about a second late. Each process caches and"
+            " counts limits for itself, so that people get several times what a limit says.",
+            hint="Set REDIS_URL, or WORKERS=1. One Redis for all of them is enough.",
+            id="chatcore.W003",
+        )
+    ]
+
+
+@register
 def models_of_a_compatible_server_are_named(**_kwargs: Any) -> list[CheckMessage]:
     if not settings.OPENAI_BASE_URL or settings.ENV.is_set("OPENAI_MODELS"):
         return []

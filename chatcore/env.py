@@ -19,6 +19,8 @@ from dotenv.parser import parse_stream
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
 RATE = re.compile(r"([0-9]{1,6})/([0-9]{0,3})([smhd])")
+# More would only stand in each other's way on any machine that this is made for.
+MOST_WORKERS = 64
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 
 

@@ -17,6 +17,8 @@ DEBUG = ENV.boolean("DEBUG", default=False)
 DATA_DIR = ENV.path("DATA_DIR", BASE_DIR / "data")
 HOST = ENV.string("HOST", "127.0.0.1")
 PORT = ENV.integer("PORT", 8000, minimum=1, maximum=65535)
+# How many processes serve.
+WORKERS = ENV.integer("WORKERS", 1, minimum=1, maximum=_env.MOST_WORKERS)
 ALLOWED_HOSTS = ENV.items("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # Addresses of the pages themselves, where a proxy in front changes the Host header.
 TRUSTED_ORIGINS = ENV.items("TRUSTED_ORIGINS")

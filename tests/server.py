@@ -8,10 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
-START_SECONDS = 20
+# Several workers on a busy machine take a while.
+START_SECONDS = 60
 PASSWORD = "correct horse battery"
 # Without these Chromium looks for its maker's servers at every start.
 CHROMIUM_OPTIONS = [
@@ -67,15 +70,24 @@ class Server:
             time.sleep(0.05)
         raise AssertionError(self.said())
 
+    def workers(self) -> list[int]:
+        """The process ids of those who serve behind the parent."""
+        children = psutil.Process(self.pid).children()
+        return [each.pid for each in children if "--multiprocessing-fork" in each.cmdline()]
+
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def stop(self, *signals: signal.Signals) -> int | None:
-        """Its exit code; None if it was not running."""
+    def send_signal(self, kind: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(kind)
+
+    def stop(self, *signals: signal.Signals, within: float = 20) -> int | None:
+        """Its exit code; None if it was not running. Raises if it takes longer than `within`."""
         if self._process is None:
             return None
         for each in signals or (signal.SIGTERM,):
             self._process.send_signal(each)
-        code = self._process.wait(timeout=20)
+        code = self._process.wait(timeout=within)
         self._process = None
         return code

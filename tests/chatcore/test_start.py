@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from chatcore.management.commands.start import _listen
+from chatcore.server import listen
 from tests.chatcore.test_settings import manage
 from tests.server import Server
 
@@ -73,5 +73,5 @@ def test_what_is_no_http_is_refused_and_not_logged(server):
 
 def test_small_answers_do_not_wait_for_an_acknowledgement():
     """asyncio sets TCP_NODELAY only on connections whose listener names its protocol."""
-    with closing(_listen("127.0.0.1", 0)) as listener:
+    with closing(listen("127.0.0.1", 0)) as listener:
         assert listener.proto == socket.IPPROTO_TCP
