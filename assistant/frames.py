@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from assistant.events import Event, ReasoningDelta, TextDelta, ToolCall
+from assistant.events import Event, ReasoningDelta, Retrying, TextDelta, ToolCall
 from chatcore.validation import fault_of
 from conversations.models import CLIENT_ID_PATTERN
 
@@ -136,6 +136,16 @@ class ToolCallFrame(TypedDict):
     arguments: str
 
 
+class RetryingFrame(TypedDict):
+    """The provider failed before anything was shown, and is asked again in `seconds`."""
+
+    type: Literal["retrying"]
+    generationId: str
+    seq: int
+    message: str
+    seconds: float
+
+
 class Finished(TypedDict):
     """The answer has ended and is saved."""
 
@@ -160,7 +170,17 @@ class ErrorFrame(TypedDict):
     retryAfter: int | None
 
 
-ServerFrame = Ready | Pong | Started | Snapshot | Delta | ToolCallFrame | Finished | ErrorFrame
+ServerFrame = (
+    Ready
+    | Pong
+    | Started
+    | Snapshot
+    | Delta
+    | ToolCallFrame
+    | RetryingFrame
+    | Finished
+    | ErrorFrame
+)
 
 
 class BadFrame(Exception):
@@ -299,6 +319,17 @@ def delta_frames(generation_id: str, after: int, events: list[Event]) -> list[Se
                         "id": event.id,
                         "name": event.name,
                         "arguments": event.arguments,
+                    }
+                )
+            case Retrying():
+                flush(seq - 1)
+                frames.append(
+                    {
+                        "type": "retrying",
+                        "generationId": generation_id,
+                        "seq": seq,
+                        "message": event.message,
+                        "seconds": event.seconds,
                     }
                 )
     flush(after + len(events))

@@ -36,8 +36,10 @@ def respond(
     )
     steps: list[bytes | float] = [head.encode()]
     for piece in pieces:
-        is_wait = isinstance(piece, float)
-        steps.append(piece if is_wait else b"%x\r\n%b\r\n" % (len(piece), piece))
+        if isinstance(piece, bytes):
+            steps.append(b"%x\r\n%b\r\n" % (len(piece), piece))
+        else:
+            steps.append(piece)
     if not (cut or silent):
         steps.append(b"0\r\n\r\n")
     return Script(tuple(steps), ends_with_silence=silent, ends_with_a_cut=cut)
