@@ -20,7 +20,8 @@ class Deadline:
         self._has_passed = False
         self._task: asyncio.Task[object] | None = None
         self._cancelled_before = 0
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._pass)
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(seconds, self._pass)
 
     def _pass(self) -> None:
         self._has_passed = True
@@ -33,7 +34,7 @@ class Deadline:
     def __enter__(self) -> None:
         if self._has_passed:
             raise DeadlinePassed
-        self._task = task = asyncio.current_task()
+        self._task = task = asyncio.current_task(self._loop)
         assert task is not None
         self._cancelled_before = task.cancelling()
 

@@ -44,6 +44,8 @@ SHORTEST_PAUSE_SECONDS = 0.5
 # Answers that failed together are not to ask together again.
 JITTER_SECONDS = 1.0
 
+DELTAS = (TextDelta, ReasoningDelta)
+
 _random = SystemRandom()
 
 
@@ -139,12 +141,12 @@ class _Tally:
 
     def count(self, event: Event) -> Event:
         """The event as it goes on: a usage report includes the earlier calls."""
-        if isinstance(event, Usage):
+        if isinstance(event, DELTAS):
+            self.length += len(event.text)
+        elif isinstance(event, Usage):
             self._this_call = event
             return self._earlier_calls + event
         self.has_begun = True
-        if isinstance(event, TextDelta | ReasoningDelta):
-            self.length += len(event.text)
         return event
 
     def begin_another_call(self) -> None:
