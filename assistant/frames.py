@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from assistant.answer_log import AnswerLog
-from assistant.events import Event, ReasoningDelta, TextDelta, ToolCall
+from assistant.events import Event, ReasoningDelta, Retrying, TextDelta, ToolCall
 from assistant.saving import Found
 from assistant.turns import Question, Turn
 from chatcore.validation import fault_of
@@ -169,6 +169,16 @@ class ToolCallFrame(TypedDict):
     arguments: str
 
 
+class RetryingFrame(TypedDict):
+    """The provider failed before anything was shown, and is asked again in `seconds`."""
+
+    type: Literal["retrying"]
+    generationId: str
+    seq: int
+    message: str
+    seconds: float
+
+
 class Finished(TypedDict):
     """The answer has ended and is saved."""
 
@@ -194,7 +204,16 @@ class ErrorFrame(TypedDict):
 
 
 ServerFrame = (
-    Ready | Pong | Started | Begun | Snapshot | Delta | ToolCallFrame | Finished | ErrorFrame
+    Ready
+    | Pong
+    | Started
+    | Begun
+    | Snapshot
+    | Delta
+    | ToolCallFrame
+    | RetryingFrame
+    | Finished
+    | ErrorFrame
 )
 
 
@@ -409,6 +428,17 @@ def delta_frames(generation_id: str, after: int, events: list[Event]) -> list[Se
                         "id": event.id,
                         "name": event.name,
                         "arguments": event.arguments,
+                    }
+                )
+            case Retrying():
+                flush(seq - 1)
+                frames.append(
+                    {
+                        "type": "retrying",
+                        "generationId": generation_id,
+                        "seq": seq,
+                        "message": event.message,
+                        "seconds": event.seconds,
                     }
                 )
     flush(after + len(events))

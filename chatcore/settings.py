@@ -61,6 +61,8 @@ ANTHROPIC_MODELS = ENV.items(
 )
 # The longest silence of a provider, before and between the pieces of an answer.
 PROVIDER_TIMEOUT_SECONDS = ENV.integer("PROVIDER_TIMEOUT_SECONDS", 60, minimum=1, maximum=3600)
+# A whole answer, however lively it comes.
+ANSWER_DEADLINE_SECONDS = ENV.integer("ANSWER_DEADLINE_SECONDS", 900, minimum=1, maximum=86400)
 
 # --- Limits -------------------------------------------------------------------------------------
 ASSISTANT_LIMIT = ENV.rate_or_off("ASSISTANT_LIMIT", _Rate(20, 60))

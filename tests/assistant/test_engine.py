@@ -5,25 +5,36 @@ import asyncio
 import pytest
 
 from assistant import engine
-from assistant.events import Failed, Finished, TextDelta
+from assistant.events import Failed, Finished, ReasoningSignature, Retrying, TextDelta, Usage
 from assistant.providers.base import Prompt, PromptMessage
-from assistant.providers.errors import RateLimited
+from assistant.providers.errors import (
+    NetworkError,
+    Overloaded,
+    ProviderFault,
+    ProviderTimeout,
+    RateLimited,
+    Unreadable,
+    WrongKey,
+)
 
 PROMPT = Prompt("model-1", (PromptMessage("user", "Hello"),))
 
 
 class Scripted:
-    """Yields what it is given; raises it where it is an exception."""
+    """Yields what it is given; raises it where it is an exception. A list is a call of its own."""
 
     name = label = "Scripted"
 
     def __init__(self, *script) -> None:
-        self.script = script
+        self.calls = list(script) if script and isinstance(script[0], list) else [script]
+        self.asked = 0
         self.is_closed = False
 
     async def answer(self, prompt):
+        script = self.calls[min(self.asked, len(self.calls) - 1)]
+        self.asked += 1
         try:
-            for step in self.script:
+            for step in script:
                 if isinstance(step, Exception):
                     raise step
                 if isinstance(step, float):
@@ -39,6 +50,12 @@ class Scripted:
 
 async def run(*script):
     return [event async for event in engine.run(Scripted(*script), PROMPT)]
+
+
+@pytest.fixture
+def _no_pause(monkeypatch):
+    monkeypatch.setattr(engine, "SHORTEST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(engine, "JITTER_SECONDS", 0.0)
 
 
 async def test_events_pass_through_to_the_end():
@@ -118,4 +135,171 @@ async def test_cancelling_the_reader_closes_the_provider():
 
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert provider.is_closed
+
+
+@pytest.mark.usefixtures("_no_pause")
+@pytest.mark.parametrize(
+    "error",
+    [
+        NetworkError("Acme"),
+        Overloaded("Acme"),
+        ProviderFault("Acme"),
+        RateLimited("Acme", retry_after=0),
+    ],
+)
+async def test_what_passes_within_seconds_is_asked_again_once(error):
+    provider = Scripted([error], [TextDelta("a"), Finished("stop")])
+
+    first, *rest = [event async for event in engine.run(provider, PROMPT)]
+
+    assert first == Retrying(f"{error.what} Asking again in 1 second.", 0.0)
+    assert rest == [TextDelta("a"), Finished("stop")]
+    assert provider.asked == 2
+
+
+@pytest.mark.usefixtures("_no_pause")
+async def test_a_second_failure_is_the_end():
+    provider = Scripted([NetworkError("Acme")], [Overloaded("Acme")], [Finished("stop")])
+
+    events = [event async for event in engine.run(provider, PROMPT)]
+
+    assert [getattr(event, "code", None) for event in events] == [None, "overloaded"]
+    assert provider.asked == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProviderTimeout("Acme"),
+        WrongKey("Acme"),
+        Unreadable("Acme"),
+        RateLimited("Acme"),
+        Overloaded("Acme", retry_after=10.5),
+        ZeroDivisionError(),
+    ],
+)
+async def test_what_does_not_pass_by_itself_is_asked_once(error):
+    provider = Scripted(error)
+
+    (ending,) = [event async for event in engine.run(provider, PROMPT)]
+
+    assert isinstance(ending, Failed)
+    assert provider.asked == 1
+
+
+@pytest.mark.parametrize("event", [TextDelta("a"), ReasoningSignature("s")])
+async def test_nothing_is_asked_again_behind_what_has_come(event):
+    provider = Scripted(event, NetworkError("Acme"))
+
+    events = [each async for each in engine.run(provider, PROMPT)]
+
+    assert events[0] == event
+    assert events[1].code == "network"
+    assert provider.asked == 1
+
+
+@pytest.mark.usefixtures("_no_pause")
+async def test_tokens_of_a_failed_call_stay_in_the_count():
+    events = await run(
+        [Usage(input_tokens=10), Usage(10, 0, 0, 1), Overloaded("Acme")],
+        [Usage(input_tokens=12), Usage(12, 1, 2, 7, 3), Finished("stop")],
+    )
+
+    assert [event for event in events if isinstance(event, Usage)] == [
+        Usage(input_tokens=10),
+        Usage(10, 0, 0, 1),
+        Usage(22, 0, 0, 1),
+        Usage(22, 1, 2, 8, 3),
+    ]
+
+
+def test_a_sum_of_tokens_fits_into_the_store():
+    most = Usage(output_tokens=2**31 - 1)
+
+    assert most + Usage(output_tokens=1) == most
+
+
+async def test_an_answer_ends_at_its_deadline_and_keeps_what_came():
+    provider = Scripted(TextDelta("a"), 60.0)
+
+    events = [event async for event in engine.run(provider, PROMPT, deadline=0.05)]
+
+    assert events == [
+        TextDelta("a"),
+        Failed(
+            "deadline", "This answer took too long and was ended here. Try again.", retryable=True
+        ),
+    ]
+    assert provider.is_closed
+
+
+async def test_the_deadline_ends_the_wait_for_a_second_try(monkeypatch):
+    monkeypatch.setattr(engine, "SHORTEST_PAUSE_SECONDS", 60.0)
+    provider = Scripted(NetworkError("Acme"))
+
+    events = [event async for event in engine.run(provider, PROMPT, deadline=0.05)]
+
+    assert [type(event) for event in events] == [Retrying, Failed]
+    assert events[-1].code == "deadline"
+    assert provider.asked == 1
+
+
+async def test_the_deadline_ends_an_answer_that_never_waits():
+    async def endless(_prompt):
+        while True:
+            # Long enough for the timer to have its turn, whatever else runs.
+            await asyncio.sleep(0)
+            yield TextDelta("a")
+
+    provider = Scripted()
+    provider.answer = endless
+
+    *_, last = [event async for event in engine.run(provider, PROMPT, deadline=0.05)]
+
+    assert last.code == "deadline"
+
+
+async def test_the_deadline_does_not_cancel_who_reads_at_leisure():
+    seen = []
+    async for event in engine.run(Scripted(TextDelta("a"), 60.0), PROMPT, deadline=0.02):
+        seen.append(event)
+        # The deadline passes in here, where the engine rests.
+        await asyncio.sleep(0.05)
+
+    assert [type(event) for event in seen] == [TextDelta, Failed]
+    assert asyncio.current_task().cancelling() == 0
+
+
+async def test_who_cancels_at_the_deadline_is_obeyed():
+    task = None
+
+    async def slow_to_end(_prompt):
+        try:
+            yield TextDelta("a")
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            # Meanwhile somebody asks to stop as well.
+            task.cancel()
+            raise
+
+    provider = Scripted()
+    provider.answer = slow_to_end
+
+    async def read() -> None:
+        async for _ in engine.run(provider, PROMPT, deadline=0.02):
+            pass
+
+    task = asyncio.create_task(read())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_closing_the_reader_closes_the_provider():
+    provider = Scripted(TextDelta("a"), 60.0)
+    events = engine.run(provider, PROMPT)
+    await anext(events)
+
+    await events.aclose()
+
     assert provider.is_closed

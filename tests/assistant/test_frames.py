@@ -7,7 +7,15 @@ import pytest
 from django.conf import settings
 
 from assistant import frames
-from assistant.events import ReasoningDelta, TextDelta, ToolCall, Usage
+from assistant.events import (
+    ReasoningDelta,
+    ReasoningSignature,
+    RedactedReasoning,
+    Retrying,
+    TextDelta,
+    ToolCall,
+    Usage,
+)
 from assistant.frames import BadFrame, parse
 
 SEND = {
@@ -126,6 +134,29 @@ def test_neighbouring_deltas_become_one_frame_and_keep_the_sequence():
         ("delta", "reasoning", "c", 13),
         ("toolCall", None, None, 14),
         ("delta", "text", "d", 16),
+    ]
+
+
+def test_a_second_try_is_a_frame_of_its_own():
+    (frame,) = frames.delta_frames("g1", 4, [Retrying("Away. Asking again in 1 second.", 0.7)])
+
+    assert frame == {
+        "type": "retrying",
+        "generationId": "g1",
+        "seq": 5,
+        "message": "Away. Asking again in 1 second.",
+        "seconds": 0.7,
+    }
+
+
+def test_what_only_the_provider_reads_counts_and_is_not_sent():
+    events = [ReasoningDelta("a"), ReasoningSignature("s"), RedactedReasoning("d"), TextDelta("b")]
+
+    out = frames.delta_frames("g1", 0, events)
+
+    assert [(f["channel"], f["text"], f["seq"]) for f in out] == [
+        ("reasoning", "a", 3),
+        ("text", "b", 4),
     ]
 
 
