@@ -55,9 +55,8 @@ _EVENTS = {
         OpenApiTypes.STR, "The answer, as docs/stream-protocol.md describes it."
     )
 }
-_CHAT = OpenApiParameter(
-    "conversation_id", {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}, "path"
-)
+_ID = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
+_CHAT = OpenApiParameter("conversation_id", _ID, "path")
 
 
 @method_decorator(cache_control(private=True, no_cache=True, no_transform=True), name="dispatch")
@@ -98,7 +97,7 @@ class StreamView(_StreamView):
         request=StreamRequest,
         parameters=[
             OpenApiParameter(
-                "Idempotency-Key", str, "header", description="In place of `requestId`."
+                "Idempotency-Key", _ID, "header", description="In place of `requestId`."
             )
         ],
         responses={**_EVENTS, **errors_of(404, 409, 413)},

@@ -308,3 +308,38 @@ async def test_a_server_that_ends_cancels_the_request():
 
     with pytest.raises(asyncio.CancelledError):
         await request.future
+
+
+class Stalled:
+    """A server's end of a connection whose client takes nothing behind the headers."""
+
+    def __init__(self) -> None:
+        self.transport = self
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    async def send(self, message) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+
+async def test_a_client_that_takes_nothing_is_let_go(monkeypatch):
+    monkeypatch.setattr("chatcore.handler.PATIENCE_SECONDS", 0.01)
+    server, handler = Stalled(), Handler(threads=1)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/stream",
+        "query_string": b"endless=",
+        "headers": [(b"host", b"localhost")],
+    }
+    messages = asyncio.Queue()
+    messages.put_nowait({"type": "http.request"})
+
+    await handler(scope, messages.get, server.send)
+
+    assert server.aborted
+    await until(lambda: views.seen == ["ended"])
+    assert (await get(handler, "/where")).status == 200
