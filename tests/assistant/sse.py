@@ -141,7 +141,7 @@ class Http:
                 self._headers["x-csrftoken"] = CSRF
 
     async def open(
-        self, method: str, path: str = PATH, body: bytes = b"", **headers: str
+        self, method: str, path: str = PATH, body: bytes = b"", /, **headers: str
     ) -> Answer:
         """Send a request and return when the answer begins."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}

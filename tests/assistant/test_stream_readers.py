@@ -38,7 +38,6 @@ async def server():
         server.install_signal_handlers = lambda: None
         serving = asyncio.create_task(server._serve([listener]))
         await until(lambda: server.started)
-        server.port = listener.getsockname()[1]
         yield server
         server.should_exit = True
         await serving
@@ -55,7 +54,8 @@ async def asked(server: uvicorn.Server, token: str) -> socket.socket:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
     connection.setblocking(False)
     loop = asyncio.get_running_loop()
-    await loop.sock_connect(connection, ("127.0.0.1", server.port))
+    address = server.servers[0].sockets[0].getsockname()
+    await loop.sock_connect(connection, address)
     await loop.sock_sendall(connection, head.encode() + body)
     return connection
 
@@ -72,7 +72,7 @@ async def read_to_the_end(connection: socket.socket) -> bytes:
 
 
 async def test_a_reader_that_does_not_read_holds_up_neither_the_answer_nor_memory(
-    bob, server, provider, registry, monkeypatch
+    bob, server, provider, registry, monkeypatch, caplog
 ):
     monkeypatch.setattr(handler, "PATIENCE_SECONDS", 0.5)
     provider.reply_with(Reply(text=LONG))
@@ -97,3 +97,4 @@ async def test_a_reader_that_does_not_read_holds_up_neither_the_answer_nor_memor
     assert b"[DONE]" not in read
     # One piece of at most 64 kB beyond the mark at which the server is told to wait.
     assert 0 < max(buffered) < 200_000
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []

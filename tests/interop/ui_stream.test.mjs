@@ -102,6 +102,23 @@ test("a second question follows the first one's answer", LATER, async () => {
   assert.deepEqual(said, ["What is the answer?", WORDS, "Why?"]);
 });
 
+test("the last two messages are all that the server needs", LATER, async () => {
+  const chat = newChat({
+    body: { model: "openai:gpt-test" },
+    prepareSendMessagesRequest: ({ id, messages, trigger, messageId, body }) => ({
+      body: { ...body, id, trigger, messageId, messages: messages.slice(-2) },
+    }),
+  });
+
+  await chat.sendMessage(text);
+  await chat.sendMessage({ text: "Why?" });
+  await chat.regenerate();
+
+  const said = (await asked()).at(-1).messages.map((each) => each.content);
+  assert.deepEqual(said, ["What is the answer?", WORDS, "Why?"]);
+  assert.equal((await stored(chat.id)).messages.length, 5);
+});
+
 test("the model is chosen by the body", LATER, async () => {
   const chat = newChat({ body: { model: "openai:gpt-other" } });
 
