@@ -32,7 +32,7 @@ THREADS = 16
 # Above what any view takes, each of which has a limit of its own.
 LARGEST_BODY_BYTES = 16 * 1024 * 1024
 # For a client to take what fits into the buffers, some 64 kB.
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 30.0
 TOO_LARGE = f"A request may have at most {LARGEST_BODY_BYTES:,} bytes."
 
 

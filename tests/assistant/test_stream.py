@@ -683,6 +683,18 @@ async def test_there_may_be_nothing_to_stop(http):
     assert (never.status, ended.status) == (204, 204)
 
 
+async def test_a_server_that_ends_says_so_to_its_readers(http, provider, registry):
+    provider.reply_with(SILENT)
+    answer = await (await http.post(ask())).until("text-delta")
+
+    await registry.close()
+    await answer.end()
+
+    assert answer.types[-3:] == ["error", "finish", "[DONE]"]
+    assert answer.all("error")[0]["errorText"].startswith("The server was restarted")
+    assert (await saved(client_id=answer.start["messageId"])).status == "interrupted"
+
+
 # --- While it runs ------------------------------------------------------------------------------
 async def test_silence_is_filled_with_comments(http, provider, monkeypatch):
     monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.01)
