@@ -9,7 +9,7 @@ import { readUIMessageStream } from "ai";
 import { API, WITH_TOKEN, asked, newChat, newId, reply, stored, textOf, transport, until } from "./client.mjs";
 
 const WORDS = "The answer is 42, and it comes **word by word**.";
-const SLOW = { text: WORDS, delay: 0.1 };
+const SLOW = { text: WORDS, delay: 0.25 };
 const LATER = { timeout: 30_000 };
 
 const text = { text: "What is the answer?" };
