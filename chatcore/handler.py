@@ -110,8 +110,7 @@ class Handler(ASGIHandler):
             async with self._threads.one() as thread:
                 # From here on the body belongs to the request, which is closed with its response.
                 has_begun = True
-                answer = sync_to_async(self._answer, thread_sensitive=False, executor=thread)
-                response = await answer(scope, body)
+                response = await self._answer_in(thread, scope, body)
             await self.send_response(response, _Patient(send))
         except ClientStalled:
             logger.info("A client that did not read its answer was let go")
@@ -126,6 +125,23 @@ class Handler(ASGIHandler):
                 body.close()
             if response is not None and response.streaming:
                 await sync_to_async(response.close)()
+
+    async def _answer_in(
+        self, thread: ThreadPoolExecutor, scope: Any, body: Any
+    ) -> HttpResponseBase:
+        """What the view answers in this thread."""
+        made: list[HttpResponseBase] = []
+
+        def answer() -> HttpResponseBase:
+            made.append(self._answer(scope, body))
+            return made[0]
+
+        try:
+            return await sync_to_async(answer, thread_sensitive=False, executor=thread)()
+        except asyncio.CancelledError:
+            # The view goes on. What it is about to return is nobody's, and is closed behind it.
+            thread.submit(_close_streams, made)
+            raise
 
     def _answer(self, scope: Any, body: Any) -> HttpResponseBase:
         """The response, closed already unless it is to be streamed."""
@@ -165,6 +181,12 @@ class _Bounded:
         message = await self._receive()
         self._bytes += len(message.get("body", b""))
         return {"type": "http.disconnect"} if self.has_ended else message
+
+
+def _close_streams(responses: list[HttpResponseBase]) -> None:
+    for response in responses:
+        if response.streaming:
+            response.close()
 
 
 class ClientStalled(Exception):

@@ -140,28 +140,29 @@ class Http:
             if csrf:
                 self._headers["x-csrftoken"] = CSRF
 
-    async def open(
-        self, method: str, path: str = PATH, body: bytes = b"", /, **headers: str
-    ) -> Answer:
-        """Send a request and return when the answer begins."""
+    async def send(
+        self, method: str, path: str, body: bytes = b"", /, **headers: str
+    ) -> ApplicationCommunicator:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
+        given = {**self._headers, "content-type": "application/json", **named}
         scope = {
             "type": "http",
             "method": method,
             "path": path,
             "query_string": b"",
-            "headers": [
-                (name.encode(), value.encode())
-                for name, value in {**self._headers, **named}.items()
-            ],
+            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
         }
         request = ApplicationCommunicator(self.handler, scope)
         await request.send_input({"type": "http.request", "body": body, "more_body": False})
-        return await Answer(request).begin()
+        return request
+
+    async def open(self, method: str, path: str, body: bytes = b"", /, **headers: str) -> Answer:
+        """Send a request and return when the answer begins."""
+        return await Answer(await self.send(method, path, body, **headers)).begin()
 
     async def post(self, body: Any, **headers: str) -> Answer:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return await self.open("POST", PATH, raw, content_type="application/json", **headers)
+        return await self.open("POST", PATH, raw, **headers)
 
     async def resume(self, conversation_id: str = "c1", **headers: str) -> Answer:
         return await self.open("GET", f"{PATH}/{conversation_id}/stream", **headers)

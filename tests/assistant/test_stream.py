@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 import pytest_asyncio
@@ -147,7 +148,7 @@ async def test_the_model_of_the_request_answers(http, settings, provider):
     [("POST", PATH), ("GET", f"{PATH}/c1/stream"), ("DELETE", f"{PATH}/c1/stream")],
 )
 async def test_a_stranger_is_asked_for_a_token(db, method, path):
-    answer = await (await Http().open(method, path, b"{}", content_type="application/json")).end()
+    answer = await (await Http().open(method, path, b"{}")).end()
 
     assert (answer.status, answer.error) == (401, "not_authenticated")
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -557,6 +558,29 @@ async def test_a_client_that_goes_away_ends_nothing(http, provider):
     assert resumed.status == 200
     assert resumed.start == answer.start
     await resumed.leave()
+
+
+async def test_a_question_whose_client_goes_while_it_is_saved_is_answered(
+    http, provider, registry, monkeypatch
+):
+    entered, gate, begin = threading.Event(), threading.Event(), turns.begin
+
+    def slowly(*args, **kwargs):
+        entered.set()
+        assert gate.wait(10)
+        return begin(*args, **kwargs)
+
+    monkeypatch.setattr(turns, "begin", slowly)
+    request = await http.send("POST", PATH, json.dumps(ask()).encode())
+    assert await asyncio.to_thread(entered.wait, 10)
+    await request.send_input({"type": "http.disconnect"})
+    await request.wait(timeout=10)
+
+    gate.set()
+    await until(lambda: provider.requests)
+    await until(lambda: not registry._running)
+
+    assert (await saved(role="assistant")).content == WORDS
 
 
 async def test_an_answer_is_saved_with_nobody_reading(http, provider, registry):
