@@ -1,42 +1,69 @@
 """One turn: a prompt in, events out, and always exactly one ending. Plain asyncio, no Django."""
 
+import asyncio
 import logging
 import traceback
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from random import SystemRandom
 
-from assistant.events import Event, Failed, Finished, ReasoningDelta, TextDelta
+from assistant.deadline import Deadline, DeadlinePassed
+from assistant.events import (
+    Event,
+    Failed,
+    Finished,
+    ReasoningDelta,
+    Retrying,
+    TextDelta,
+    Usage,
+)
 from assistant.providers.base import Prompt, Provider
 from assistant.providers.errors import (
     AnswerTooLong,
+    AnswerTooSlow,
     NetworkError,
+    Overloaded,
     ProviderError,
     ProviderFault,
+    RateLimited,
+    in_words,
 )
 
 logger = logging.getLogger("chatcore.engine")
 
 # Twice what any model can write at once; without a bound a server gone mad could fill the store.
 MAX_ANSWER_CHARACTERS = 1_000_000
+# A whole answer, with the second try if there is one.
+DEADLINE_SECONDS = 900.0
+
+# What often passes within seconds. A timeout is not among it: the person has waited long enough.
+PASSING = (NetworkError, Overloaded, ProviderFault, RateLimited)
+# A longer Retry-After is told instead of waited for.
+LONGEST_PAUSE_SECONDS = 10.0
+SHORTEST_PAUSE_SECONDS = 0.5
+# Answers that failed together are not to ask together again.
+JITTER_SECONDS = 1.0
+
+_random = SystemRandom()
 
 
-async def run(provider: Provider, prompt: Prompt) -> AsyncGenerator[Event, None]:
+async def run(
+    provider: Provider, prompt: Prompt, *, deadline: float = DEADLINE_SECONDS
+) -> AsyncGenerator[Event, None]:
     """The events of one answer. Raises nothing of the provider's: a failure is the event `Failed`.
 
-    Cancelling the reader closes the provider's connection before the cancellation goes on.
+    `deadline` is in seconds, for all of it. A provider that fails before anything came of it is
+    asked once more, where that is likely to help. Cancelling the reader closes the provider's
+    connection before the cancellation goes on.
     """
-    length = 0
+    limit = Deadline(deadline)
     try:
-        async with aclosing(provider.answer(prompt)) as events:
+        async with aclosing(_asked_at_most_twice(provider, prompt, limit)) as events:
             async for event in events:
                 yield event
-                if isinstance(event, Finished):
-                    return
-                if isinstance(event, TextDelta | ReasoningDelta):
-                    length += len(event.text)
-                    if length > MAX_ANSWER_CHARACTERS:
-                        raise AnswerTooLong(provider.label)
-        raise NetworkError(provider.label)
+    except DeadlinePassed:
+        logger.warning("%s: an answer was not at its end in time", provider.label)
+        yield _failed(AnswerTooSlow(provider.label))
     except ProviderError as error:
         yield _failed(error)
     except Exception as error:
@@ -45,6 +72,85 @@ async def run(provider: Provider, prompt: Prompt) -> AsyncGenerator[Event, None]
         place = "".join(traceback.format_tb(error.__traceback__))
         logger.error("An adapter failed: %s: %s\n%s", provider.name, type(error).__name__, place)
         yield _failed(ProviderFault(provider.label))
+    finally:
+        limit.close()
+
+
+async def _asked_at_most_twice(
+    provider: Provider, prompt: Prompt, limit: Deadline
+) -> AsyncGenerator[Event, None]:
+    tally = _Tally()
+    try:
+        async with aclosing(_call(provider, prompt, limit, tally)) as events:
+            async for event in events:
+                yield event
+        return
+    except ProviderError as error:
+        pause = None if tally.has_begun else pause_before_retry(error)
+        if pause is None:
+            raise
+        retrying = Retrying(f"{error.what} Asking again in {in_words(pause)}.", pause)
+    yield retrying
+    with limit:
+        await asyncio.sleep(pause)
+    tally.begin_another_call()
+    async with aclosing(_call(provider, prompt, limit, tally)) as events:
+        async for event in events:
+            yield event
+
+
+async def _call(
+    provider: Provider, prompt: Prompt, limit: Deadline, tally: "_Tally"
+) -> AsyncGenerator[Event, None]:
+    """The events of one call. Raises ProviderError and DeadlinePassed."""
+    async with aclosing(provider.answer(prompt)) as events:
+        while True:
+            try:
+                with limit:
+                    event = await anext(events)
+            except StopAsyncIteration:
+                raise NetworkError(provider.label) from None
+            yield tally.count(event)
+            if isinstance(event, Finished):
+                return
+            if tally.length > MAX_ANSWER_CHARACTERS:
+                raise AnswerTooLong(provider.label)
+
+
+def pause_before_retry(error: ProviderError) -> float | None:
+    """Seconds to wait before the provider is asked again, or None to leave that to the person."""
+    said = error.retry_after
+    if not isinstance(error, PASSING) or (said is not None and said > LONGEST_PAUSE_SECONDS):
+        return None
+    if isinstance(error, RateLimited) and said is None:
+        # Nobody knows for how long, and each request may make it longer.
+        return None
+    return max(said or 0.0, SHORTEST_PAUSE_SECONDS) + _random.uniform(0, JITTER_SECONDS)
+
+
+class _Tally:
+    """What an answer has come to, over its calls."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.has_begun = False
+        self._earlier_calls = Usage()
+        self._this_call = Usage()
+
+    def count(self, event: Event) -> Event:
+        """The event as it goes on: a usage report includes the earlier calls."""
+        if isinstance(event, Usage):
+            self._this_call = event
+            return self._earlier_calls + event
+        self.has_begun = True
+        if isinstance(event, TextDelta | ReasoningDelta):
+            self.length += len(event.text)
+        return event
+
+    def begin_another_call(self) -> None:
+        # A call that reported tokens before it failed may be on the bill.
+        self._earlier_calls += self._this_call
+        self._this_call = Usage()
 
 
 def _failed(error: ProviderError) -> Failed:

@@ -1,7 +1,7 @@
 """What happens while an answer is made, as frozen values. Storage and sockets are elsewhere.
 
-An answer is any number of deltas, tool calls and usage reports, and then exactly one of `Finished`
-and `Failed`.
+An answer is at most one `Retrying`, any number of deltas, signatures, tool calls and usage reports,
+and then exactly one of `Finished` and `Failed`.
 """
 
 from typing import Literal
@@ -21,6 +21,21 @@ class ReasoningDelta(Struct, frozen=True, tag="reasoning"):
     text: str
 
 
+class ReasoningSignature(Struct, frozen=True, tag="reasoning_signature"):
+    """The provider's seal on the reasoning since the last seal. Nobody is shown it.
+
+    In a tool loop the reasoning goes back to the provider as it came, with its signature.
+    """
+
+    signature: str
+
+
+class RedactedReasoning(Struct, frozen=True, tag="redacted_reasoning"):
+    """Reasoning that the provider keeps to itself, encrypted. It goes back as it came."""
+
+    data: str
+
+
 class ToolCall(Struct, frozen=True, tag="tool_call"):
     """The model asks for a tool. `arguments` is JSON text as the model wrote it, unchecked."""
 
@@ -30,7 +45,10 @@ class ToolCall(Struct, frozen=True, tag="tool_call"):
 
 
 class Usage(Struct, frozen=True, tag="usage"):
-    """Tokens of one provider call so far; a later report replaces an earlier one.
+    """Tokens so far; a later report replaces an earlier one.
+
+    An adapter reports on its one call. The engine adds up the calls of an answer before it passes
+    a report on: a call that failed may have been billed as well.
 
     The classes input, cache read, cache write and output do not overlap; `reasoning_tokens` are
     contained in `output_tokens`.
@@ -51,6 +69,15 @@ class Usage(Struct, frozen=True, tag="usage"):
             + self.output_tokens
         )
 
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            tokens(self.input_tokens + other.input_tokens),
+            tokens(self.cache_read_tokens + other.cache_read_tokens),
+            tokens(self.cache_write_tokens + other.cache_write_tokens),
+            tokens(self.output_tokens + other.output_tokens),
+            tokens(self.reasoning_tokens + other.reasoning_tokens),
+        )
+
 
 LARGEST_COUNT = 2**31 - 1
 
@@ -63,6 +90,16 @@ def tokens(count: object) -> int:
     if isinstance(count, bool) or not isinstance(count, int | float) or not count > 0:
         return 0
     return int(min(count, LARGEST_COUNT))
+
+
+class Retrying(Struct, frozen=True, tag="retrying"):
+    """The provider failed before anything was shown, and is asked again in so many seconds.
+
+    `message` is for the person who asked.
+    """
+
+    message: str
+    seconds: float
 
 
 class Finished(Struct, frozen=True, tag="finished"):
@@ -80,4 +117,14 @@ class Failed(Struct, frozen=True, tag="failed"):
     retry_after: float | None = None
 
 
-Event = TextDelta | ReasoningDelta | ToolCall | Usage | Finished | Failed
+Event = (
+    TextDelta
+    | ReasoningDelta
+    | ReasoningSignature
+    | RedactedReasoning
+    | ToolCall
+    | Usage
+    | Retrying
+    | Finished
+    | Failed
+)

@@ -1,26 +1,28 @@
 """Anthropic's messages. As with OpenAI, the SDK makes the call and msgspec reads the stream."""
 
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 from msgspec import Struct
 
-from assistant.events import Event, Finished, ReasoningDelta, TextDelta, ToolCall, Usage, tokens
+from assistant.events import (
+    Event,
+    Finished,
+    ReasoningDelta,
+    ReasoningSignature,
+    RedactedReasoning,
+    TextDelta,
+    ToolCall,
+    Usage,
+    tokens,
+)
 from assistant.providers.base import Prompt
 from assistant.providers.errors import ContextTooLong, NetworkError, Refused
-from assistant.providers.wire import (
-    CONNECT_SECONDS,
-    HttpProvider,
-    as_messages,
-    event_data,
-    provider_errors,
-    read_to_end,
-    told_in_stream,
-)
+from assistant.providers.wire import HttpProvider, as_messages, told_in_stream
 
 if TYPE_CHECKING:
-    from anthropic import AsyncAnthropic
+    from anthropic import AsyncAnthropic, AsyncAPIResponse
     from anthropic.types import MessageParam
 
 # The API asks for a limit; every current model allows this much.
@@ -32,15 +34,23 @@ class _Message(Struct):
 
 
 class _Block(Struct):
+    """A part of the answer, as it begins. Compatible servers may give all of it at once."""
+
     type: str = ""
+    text: str = ""
+    thinking: str = ""
+    signature: str = ""
+    data: str = ""
     id: str = ""
     name: str = ""
+    input: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class _Delta(Struct):
     type: str = ""
     text: str = ""
     thinking: str = ""
+    signature: str = ""
     partial_json: str = ""
     stop_reason: str | None = None
 
@@ -61,38 +71,21 @@ _decode = msgspec.json.Decoder(_StreamEvent).decode
 class AnthropicProvider(HttpProvider["AsyncAnthropic"]):
     name = "anthropic"
 
-    def _make_client(self) -> "AsyncAnthropic":
-        import httpx2
-        from anthropic import AsyncAnthropic, DefaultAioHttpClient
+    def _client_of(self, sdk: Any, **options: Any) -> "AsyncAnthropic":
+        return cast("AsyncAnthropic", sdk.AsyncAnthropic(**options))
 
-        timeout = httpx2.Timeout(self._timeout, connect=CONNECT_SECONDS)
-        return AsyncAnthropic(
-            api_key=self._api_key or "none",
-            base_url=self._base_url or None,
-            timeout=timeout,
-            # The SDK waits for as long as a Retry-After says, be it hours.
-            max_retries=0,
-            http_client=DefaultAioHttpClient(timeout=timeout),
+    def _request(
+        self, client: "AsyncAnthropic", prompt: Prompt
+    ) -> AbstractAsyncContextManager["AsyncAPIResponse[Any]"]:
+        return client.messages.with_streaming_response.create(
+            model=prompt.model,
+            max_tokens=MAX_TOKENS,
+            messages=cast("list[MessageParam]", as_messages(prompt)),
+            stream=True,
         )
 
-    async def answer(self, prompt: Prompt) -> AsyncGenerator[Event, None]:
-        client = await self._clients.get()
-        import anthropic
-
-        messages = cast("list[MessageParam]", as_messages(prompt))
-        with provider_errors(self.label, anthropic):
-            async with client.messages.with_streaming_response.create(
-                model=prompt.model, max_tokens=MAX_TOKENS, messages=messages, stream=True
-            ) as response:
-                reader = _StreamReader(self.label)
-                stream = event_data(response.iter_bytes())
-                async for data in stream:
-                    for event in reader.read(data):
-                        yield event
-                    if reader.is_complete:
-                        await read_to_end(stream)
-                        break
-                yield reader.end()
+    def _reader(self) -> "_StreamReader":
+        return _StreamReader(self.label)
 
 
 class _StreamReader:
@@ -101,27 +94,27 @@ class _StreamReader:
     def __init__(self, label: str) -> None:
         self._label = label
         self._usage = Usage()
-        self._tools: dict[int, _Block] = {}
-        self._arguments: dict[int, list[str]] = {}
+        # What is told only when its block ends: tool calls and signatures, by the block's index.
+        self._blocks: dict[int, _Block] = {}
+        self._pieces: dict[int, list[str]] = {}
         self._stop_reason: str | None = None
         self.is_complete = False
 
+    @property
+    def has_ended(self) -> bool:
+        return self._stop_reason is not None
+
     def read(self, data: bytes) -> list[Event]:
-        """Raises a ProviderError for an error event, msgspec's errors for what is no event."""
         event = _decode(data)
         match event.type:
-            case "message_start" if event.message is not None:
-                return self._count(event.message.usage)
-            case "content_block_start" if event.content_block is not None:
-                if event.content_block.type == "tool_use":
-                    self._tools[event.index] = event.content_block
-                    self._arguments[event.index] = []
             case "content_block_delta" if event.delta is not None:
                 return self._read_delta(event.index, event.delta)
-            case "content_block_stop" if event.index in self._tools:
-                block = self._tools.pop(event.index)
-                arguments = "".join(self._arguments.pop(event.index)) or "{}"
-                return [ToolCall(block.id, block.name, arguments)]
+            case "content_block_start" if event.content_block is not None:
+                return self._begin_block(event.index, event.content_block)
+            case "content_block_stop":
+                return self._end_block(event.index)
+            case "message_start" if event.message is not None:
+                return self._count(event.message.usage)
             case "message_delta":
                 if event.delta is not None:
                     self._stop_reason = event.delta.stop_reason or self._stop_reason
@@ -130,7 +123,7 @@ class _StreamReader:
                 self.is_complete = True
             case "error":
                 raise told_in_stream(self._label, event.error)
-        # Pings, signatures, and what may come in later versions.
+        # Pings, and what may come in later versions.
         return []
 
     def _read_delta(self, index: int, delta: _Delta) -> list[Event]:
@@ -139,9 +132,30 @@ class _StreamReader:
                 return [TextDelta(delta.text)]
             case "thinking_delta" if delta.thinking:
                 return [ReasoningDelta(delta.thinking)]
-            case "input_json_delta" if index in self._arguments:
-                self._arguments[index].append(delta.partial_json)
+            case "input_json_delta" if index in self._pieces:
+                self._pieces[index].append(delta.partial_json)
+            case "signature_delta" if index in self._pieces:
+                self._pieces[index].append(delta.signature)
         return []
+
+    def _begin_block(self, index: int, block: _Block) -> list[Event]:
+        match block.type:
+            case "text" if block.text:
+                return [TextDelta(block.text)]
+            case "redacted_thinking":
+                return [RedactedReasoning(block.data)]
+            case "tool_use" | "thinking":
+                self._blocks[index], self._pieces[index] = block, [block.signature]
+        return [ReasoningDelta(block.thinking)] if block.thinking else []
+
+    def _end_block(self, index: int) -> list[Event]:
+        if index not in self._blocks:
+            return []
+        block, pieces = self._blocks.pop(index), "".join(self._pieces.pop(index))
+        if block.type == "tool_use":
+            arguments = pieces or bytes(block.input).decode()
+            return [ToolCall(block.id or f"call-{index}", block.name, arguments)]
+        return [ReasoningSignature(pieces)] if pieces else []
 
     def _count(self, usage: Any) -> list[Event]:
         """Anthropic's input excludes what the cache read and wrote, as ours does; all grow."""
@@ -162,17 +176,19 @@ class _StreamReader:
         )
         return [self._usage]
 
-    def end(self) -> Event:
-        """The last event. Raises NetworkError if the stream broke off, or what ended it early."""
-        if not self.is_complete:
+    def end(self) -> list[Event]:
+        if not (self.is_complete or self.has_ended):
             raise NetworkError(self._label)
-        match self._stop_reason:
-            case "refusal":
-                raise Refused(self._label)
-            case "model_context_window_exceeded":
-                raise ContextTooLong(self._label)
-            case "max_tokens":
-                return Finished("length")
-            case "tool_use":
-                return Finished("tool_calls")
-        return Finished("stop")
+        if self._stop_reason == "refusal":
+            raise Refused(self._label)
+        if self._stop_reason == "model_context_window_exceeded":
+            raise ContextTooLong(self._label)
+        # Blocks that a compatible server began and never ended.
+        left = [event for index in sorted(self._blocks) for event in self._end_block(index)]
+        return [*left, Finished(_REASONS.get(self._stop_reason or "", "stop"))]
+
+
+_REASONS: dict[str, Literal["stop", "length", "tool_calls"]] = {
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+}

@@ -10,8 +10,10 @@ ProviderError
 ├── UnknownModel      no such model there
 ├── WrongAddress      something else answers at the provider's address
 ├── BadRequest        the provider did not understand us
-├── ProviderFault     a fault on the provider's side, or an answer that makes no sense
+├── ProviderFault     a fault on the provider's side
+├── Unreadable        the provider's answer makes no sense
 ├── AnswerTooLong     more than we keep of one answer
+├── AnswerTooSlow     not at its end within the time an answer may take
 ├── NetworkError      no connection, or it broke
 └── ProviderTimeout   silence for too long
 """
@@ -21,25 +23,50 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from math import ceil, isfinite
 from typing import ClassVar
 
-LONGEST_WAIT = 24 * 60 * 60
+LONGEST_WAIT = 24 * 60 * 60.0
 
 
 class ProviderError(Exception):
-    """`str(error)` is shown to the person who asked. `retryable`: the same again may work."""
+    """`str(error)` is shown to the person who asked. `retryable`: the same again may work.
+
+    `advice` is what to do if it may; how long to wait takes its place where the provider said so.
+    """
 
     code: ClassVar[str]
     retryable: ClassVar[bool]
     sentence: ClassVar[str]
+    advice: ClassVar[str] = "Try again."
 
     def __init__(self, provider: str, *, retry_after: float | None = None) -> None:
         self.provider = provider
         self.retry_after = retry_after
-        super().__init__(self._text())
+        super().__init__(f"{self.what} {self._advice()}" if self.retryable else self.what)
 
-    def _text(self) -> str:
+    @property
+    def what(self) -> str:
+        """What happened, without what to do about it."""
         return self.sentence.format(provider=self.provider)
+
+    def _advice(self) -> str:
+        if self.retry_after is None:
+            return self.advice
+        return f"Try again in {in_words(self.retry_after)}."
+
+
+def in_words(seconds: float) -> str:
+    """A time to wait, as in "20 seconds" or "3 minutes", rather too long than too short."""
+    if seconds <= 90:
+        return _counted(max(1, round(seconds)), "second")
+    if seconds <= 90 * 60:
+        return _counted(ceil(seconds / 60), "minute")
+    return _counted(ceil(seconds / 3600), "hour")
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 class WrongKey(ProviderError):
@@ -55,17 +82,13 @@ class NoCredit(ProviderError):
 class RateLimited(ProviderError):
     code, retryable = "rate_limited", True
     sentence = "{provider} is receiving too many requests from us."
-
-    def _text(self) -> str:
-        if self.retry_after is None:
-            return f"{super()._text()} Try again in a moment."
-        seconds = max(1, round(self.retry_after))
-        return f"{super()._text()} Try again in {seconds} second{'s' if seconds != 1 else ''}."
+    advice = "Try again in a moment."
 
 
 class Overloaded(ProviderError):
     code, retryable = "overloaded", True
-    sentence = "{provider} is overloaded at the moment. Try again shortly."
+    sentence = "{provider} is overloaded at the moment."
+    advice = "Try again shortly."
 
 
 class ContextTooLong(ProviderError):
@@ -100,7 +123,12 @@ class BadRequest(ProviderError):
 
 class ProviderFault(ProviderError):
     code, retryable = "provider_fault", True
-    sentence = "{provider} had a fault. Try again."
+    sentence = "{provider} had a fault."
+
+
+class Unreadable(ProviderError):
+    code, retryable = "unreadable", True
+    sentence = "{provider} sent what cannot be read."
 
 
 class AnswerTooLong(ProviderError):
@@ -108,14 +136,19 @@ class AnswerTooLong(ProviderError):
     sentence = "This answer grew too long and was ended here."
 
 
+class AnswerTooSlow(ProviderError):
+    code, retryable = "deadline", True
+    sentence = "This answer took too long and was ended here."
+
+
 class NetworkError(ProviderError):
     code, retryable = "network", True
-    sentence = "The connection to {provider} failed. Try again."
+    sentence = "The connection to {provider} failed."
 
 
 class ProviderTimeout(ProviderError):
     code, retryable = "timeout", True
-    sentence = "{provider} did not answer in time. Try again."
+    sentence = "{provider} did not answer in time."
 
 
 @dataclass(frozen=True)
@@ -147,8 +180,9 @@ _BY_STATUS: dict[int, type[ProviderError]] = {
     403: WrongKey,
     404: UnknownModel,
     408: ProviderTimeout,
+    409: ProviderFault,
     413: ContextTooLong,
-    422: BadRequest,
+    425: ProviderFault,
     429: RateLimited,
     503: Overloaded,
     504: ProviderTimeout,
@@ -182,24 +216,32 @@ def classify(provider: str, refusal: Refusal) -> ProviderError:
     if refusal.status in (404, 405) and not words.strip():
         error_type = WrongAddress
     if error_type is None and refusal.status is not None:
-        error_type = _BY_STATUS.get(refusal.status)
+        error_type = _by_status(refusal.status)
     if error_type is None and refusal.status in (None, 200):
         kind = refusal.kind.lower()
         error_type = next((candidate for word, candidate in _BY_KIND if word in kind), None)
     return (error_type or ProviderFault)(provider, retry_after=refusal.retry_after)
 
 
+def _by_status(status: int) -> type[ProviderError] | None:
+    if status // 100 == 3:
+        # A redirect. It is not followed: the key and the question would go wherever it points.
+        return WrongAddress
+    return _BY_STATUS.get(status, BadRequest if status // 100 == 4 else None)
+
+
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds to wait by `retry-after-ms` or `Retry-After` (seconds or a date).
 
-    None if it is not said, makes no sense, or is longer than a day.
+    None if it is not said or makes no sense; at most a day, 0 for what has passed.
     """
     try:
         seconds = _wait(headers, now)
     except (ValueError, TypeError, OverflowError):
         return None
-    # Not a number and infinity compare as false.
-    return max(0.0, seconds) if seconds is not None and seconds <= LONGEST_WAIT else None
+    if seconds is None or not isfinite(seconds):
+        return None
+    return min(max(0.0, seconds), LONGEST_WAIT)
 
 
 def _wait(headers: Mapping[str, str], now: datetime) -> float | None:

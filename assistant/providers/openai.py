@@ -4,7 +4,7 @@ The SDK does what it is good at: addresses, authentication, errors. The stream i
 and decoded by msgspec; the SDK's own objects for each chunk cost three times the time.
 """
 
-from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
@@ -13,18 +13,10 @@ from msgspec import Struct
 from assistant.events import Event, Finished, ReasoningDelta, TextDelta, ToolCall, Usage, tokens
 from assistant.providers.base import Prompt
 from assistant.providers.errors import NetworkError, Refused
-from assistant.providers.wire import (
-    CONNECT_SECONDS,
-    HttpProvider,
-    as_messages,
-    event_data,
-    provider_errors,
-    read_to_end,
-    told_in_stream,
-)
+from assistant.providers.wire import HttpProvider, as_messages, told_in_stream
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from openai import AsyncAPIResponse, AsyncOpenAI
     from openai.types.chat import ChatCompletionMessageParam
 
 
@@ -66,42 +58,31 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 class OpenAIProvider(HttpProvider["AsyncOpenAI"]):
     name = "openai"
 
-    def _make_client(self) -> "AsyncOpenAI":
-        import httpx2
-        from openai import AsyncOpenAI, DefaultAioHttpClient
+    def _client_of(self, sdk: Any, **options: Any) -> "AsyncOpenAI":
+        return cast("AsyncOpenAI", sdk.AsyncOpenAI(**options))
 
-        timeout = httpx2.Timeout(self._timeout, connect=CONNECT_SECONDS)
-        return AsyncOpenAI(
-            # Local servers ask for no key, the SDK does.
-            api_key=self._api_key or "none",
-            base_url=self._base_url or None,
-            timeout=timeout,
-            max_retries=0,
-            http_client=DefaultAioHttpClient(timeout=timeout),
+    def _request(
+        self, client: "AsyncOpenAI", prompt: Prompt
+    ) -> AbstractAsyncContextManager["AsyncAPIResponse[Any]"]:
+        return client.chat.completions.with_streaming_response.create(
+            model=prompt.model,
+            messages=cast("list[ChatCompletionMessageParam]", as_messages(prompt)),
+            stream=True,
+            stream_options={"include_usage": True},
         )
 
-    async def answer(self, prompt: Prompt) -> AsyncGenerator[Event, None]:
-        client = await self._clients.get()
-        import openai
+    def _reader(self) -> "_StreamReader":
+        return _StreamReader(self.label)
 
-        messages = cast("list[ChatCompletionMessageParam]", as_messages(prompt))
-        with provider_errors(self.label, openai):
-            async with client.chat.completions.with_streaming_response.create(
-                model=prompt.model,
-                messages=messages,
-                stream=True,
-                stream_options={"include_usage": True},
-            ) as response:
-                reader = _StreamReader(self.label)
-                stream = event_data(response.iter_bytes())
-                async for data in stream:
-                    if data == b"[DONE]":
-                        await read_to_end(stream)
-                        break
-                    for event in reader.read(data):
-                        yield event
-                for event in reader.end():
-                    yield event
+
+class _Call:
+    """A tool call in the making."""
+
+    def __init__(self, index: int | None) -> None:
+        self.index = index
+        self.id = ""
+        self.name = ""
+        self.arguments: list[str] = []
 
 
 class _StreamReader:
@@ -109,12 +90,18 @@ class _StreamReader:
 
     def __init__(self, label: str) -> None:
         self._label = label
-        self._tools: dict[int, _Function] = {}
-        self._tool_ids: dict[int, str] = {}
+        self._calls: list[_Call] = []
         self._finish_reason: str | None = None
+        self.is_complete = False
+
+    @property
+    def has_ended(self) -> bool:
+        return self._finish_reason is not None
 
     def read(self, data: bytes) -> list[Event]:
-        """Raises a ProviderError for an error event, msgspec's errors for what is not a chunk."""
+        if data == b"[DONE]":
+            self.is_complete = True
+            return []
         chunk = _decode(data)
         if chunk.error is not None:
             raise told_in_stream(self._label, chunk.error)
@@ -134,24 +121,51 @@ class _StreamReader:
         if text := delta.content or delta.refusal:
             events.append(TextDelta(text))
         for piece in delta.tool_calls or ():
-            index = piece.index or 0
-            call = self._tools.setdefault(index, _Function("", ""))
-            self._tool_ids.setdefault(index, piece.id or "")
-            if piece.function is not None:
-                call.name = call.name or piece.function.name
-                call.arguments = (call.arguments or "") + (piece.function.arguments or "")
+            self._read_tool(piece)
+
+    def _read_tool(self, piece: _ToolDelta) -> None:
+        call = self._call_of(piece)
+        call.id = call.id or piece.id or ""
+        if piece.function is not None:
+            call.name = call.name or piece.function.name or ""
+            call.arguments.append(piece.function.arguments or "")
+
+    def _call_of(self, piece: _ToolDelta) -> _Call:
+        """The call that the piece belongs to, a new one if it begins one.
+
+        Some compatible servers give no index, or 0 to every call: there an id that is new, with
+        a name, begins another call.
+        """
+        for call in reversed(self._calls):
+            if piece.index is not None and piece.index != call.index:
+                continue
+            if _begins_another(piece, call):
+                break
+            return call
+        call = _Call(piece.index)
+        self._calls.append(call)
+        return call
 
     def end(self) -> list[Event]:
-        """The last events. Raises NetworkError if the stream broke off, Refused if filtered."""
         if self._finish_reason is None:
             raise NetworkError(self._label)
         if self._finish_reason == "content_filter":
             raise Refused(self._label)
+        # Ids tie results to calls; a server that gives none gets one that is unique in its answer.
         calls: list[Event] = [
-            ToolCall(self._tool_ids[index], call.name or "", call.arguments or "{}")
-            for index, call in sorted(self._tools.items())
+            ToolCall(call.id or f"call-{position}", call.name, "".join(call.arguments) or "{}")
+            for position, call in enumerate(self._calls, start=1)
         ]
         return [*calls, Finished(_reason(self._finish_reason, has_tool_calls=bool(calls)))]
+
+
+def _begins_another(piece: _ToolDelta, call: _Call) -> bool:
+    if piece.function is None or not piece.function.name:
+        return False
+    if piece.id:
+        return piece.id != call.id
+    # Without ids and indexes a name is all that tells one call from the next.
+    return piece.index is None
 
 
 def _reason(finish_reason: str, *, has_tool_calls: bool) -> Literal["stop", "length", "tool_calls"]:

@@ -1,10 +1,10 @@
-"""What the adapters of HTTP providers share: server-sent events, clients, broken connections."""
+"""What the adapters of HTTP providers share: the stream's course, clients, broken connections."""
 
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -12,23 +12,24 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from assistant.events import Event
 from assistant.providers.base import Prompt
 from assistant.providers.errors import (
     NetworkError,
     ProviderError,
-    ProviderFault,
     ProviderTimeout,
     Refusal,
+    Unreadable,
+    WrongAddress,
     classify,
     retry_after_seconds,
 )
+from assistant.providers.sse import EventData
 
 logger = logging.getLogger("chatcore.providers")
 
 CONNECT_SECONDS = 5.0
 LAST_BYTES_SECONDS = 0.2
-# No event of either provider comes near this; without a bound one bad line could fill the memory.
-MAX_LINE_BYTES = 8 * 1024 * 1024
 
 
 class Closable(Protocol):
@@ -63,6 +64,22 @@ class ClientPerLoop(Generic[Client]):
             await client.close()
 
 
+class StreamReader(Protocol):
+    """The data of a provider's stream events in, our events out."""
+
+    is_complete: bool  # nothing follows that counts
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the provider has said how the answer ended. A report of usage may follow."""
+
+    def read(self, data: bytes) -> list[Event]:
+        """Raises a ProviderError for an error event, msgspec's errors for what is no event."""
+
+    def end(self) -> list[Event]:
+        """The last events. Raises NetworkError if the stream broke off, or what ended it early."""
+
+
 class HttpProvider(ABC, Generic[Client]):
     """A provider behind an official SDK, whose module is called as the provider is."""
 
@@ -76,14 +93,65 @@ class HttpProvider(ABC, Generic[Client]):
         self._timeout = timeout
         self._clients = ClientPerLoop(self._make_client)
 
+    def _make_client(self) -> Client:
+        import httpx2
+
+        sdk, timeout = self._sdk(), httpx2.Timeout(self._timeout, connect=CONNECT_SECONDS)
+        # A redirect is not followed: the SDKs would send key and question wherever it points.
+        http_client = sdk.DefaultAioHttpClient(timeout=timeout, follow_redirects=False)
+        return self._client_of(
+            sdk,
+            # Local servers ask for no key, the SDKs do.
+            api_key=self._api_key or "none",
+            base_url=self._base_url or None,
+            timeout=timeout,
+            # The engine asks again, and tells the person. Anthropic's SDK would wait for as long
+            # as a Retry-After says, be it hours.
+            max_retries=0,
+            http_client=http_client,
+        )
+
     @abstractmethod
-    def _make_client(self) -> Client: ...
+    def _client_of(self, sdk: Any, **options: Any) -> Client: ...
+
+    @abstractmethod
+    def _request(self, client: Client, prompt: Prompt) -> AbstractAsyncContextManager[Any]:
+        """The SDK's raw streaming response."""
+
+    @abstractmethod
+    def _reader(self) -> StreamReader: ...
+
+    def _sdk(self) -> Any:
+        return import_module(self.name)
 
     def load(self) -> None:
-        import_module(self.name)
+        self._sdk()
 
     async def close(self) -> None:
         await self._clients.close()
+
+    async def answer(self, prompt: Prompt) -> AsyncGenerator[Event, None]:
+        client = await self._clients.get()
+        reader, incoming = self._reader(), EventData()
+        with provider_errors(self.label, self._sdk()):
+            async with self._request(client, prompt) as response:
+                pieces = body_of(response)
+                try:
+                    async for piece in pieces:
+                        for data in incoming.feed(piece):
+                            for event in reader.read(data):
+                                yield event
+                        if reader.is_complete:
+                            await read_to_end(pieces)
+                            break
+                except broken_connection():
+                    # Behind the end of the answer there is nothing to lose but the token counts.
+                    if not reader.has_ended:
+                        raise
+                if incoming.document is not None:
+                    raise told_in_document(self.label, incoming.document)
+                for event in reader.end():
+                    yield event
 
 
 def as_messages(prompt: Prompt) -> list[dict[str, str]]:
@@ -91,30 +159,32 @@ def as_messages(prompt: Prompt) -> list[dict[str, str]]:
     return [{"role": message.role, "content": message.text} for message in prompt.messages]
 
 
-async def event_data(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The `data:` of each server-sent event. Raises ValueError for a line without end.
-
-    Neither provider spreads the data of one event over several lines, so a line is an event.
-    """
-    rest = b""
-    async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                yield line[5:].strip()
-        if len(rest) > MAX_LINE_BYTES:
-            raise ValueError("a line is too long")
+def body_of(response: Any) -> AsyncIterator[bytes]:
+    """The body of an SDK's streaming response in pieces, as they come."""
+    http_response = response.http_response
+    if "content-encoding" in http_response.headers:
+        body: AsyncIterator[bytes] = http_response.aiter_bytes()
+        return body
+    # Below httpx2's own iterators, which cost as much for each piece as decoding it.
+    return aiter(http_response.stream)
 
 
-async def read_to_end(stream: AsyncIterator[bytes]) -> None:
+async def read_to_end(pieces: AsyncIterator[bytes]) -> None:
     """Read what follows the last event, so that the connection is kept for the next answer.
 
     The answer is complete: whatever goes wrong now costs a connection and nothing else.
     """
     with suppress(Exception):
         async with asyncio.timeout(LAST_BYTES_SECONDS):
-            async for _ in stream:
+            async for _ in pieces:
                 pass
+
+
+def broken_connection() -> tuple[type[Exception], ...]:
+    """What the transport raises in mid-stream."""
+    import httpx2
+
+    return httpx2.TransportError, httpx2.StreamError, OSError
 
 
 @contextmanager
@@ -134,14 +204,14 @@ def provider_errors(provider: str, sdk: Any) -> Iterator[None]:
         raise _told(provider, error) from error
     except (sdk.APITimeoutError, httpx2.TimeoutException) as error:
         logger.warning("%s: %s", provider, _innermost(error))
-        kind = ProviderTimeout if _is_timeout(error) else NetworkError
+        kind = ProviderTimeout if _is_silence(error) else NetworkError
         raise kind(provider) from error
-    except (sdk.APIConnectionError, httpx2.TransportError, httpx2.StreamError, OSError) as error:
+    except (sdk.APIConnectionError, *broken_connection()) as error:
         logger.warning("%s: %s", provider, _innermost(error))
         raise NetworkError(provider) from error
     except (sdk.APIError, msgspec.DecodeError, msgspec.ValidationError, ValueError) as error:
         logger.warning("%s sent what cannot be read: %s", provider, type(error).__name__)
-        raise ProviderFault(provider) from error
+        raise Unreadable(provider) from error
 
 
 def _told(provider: str, error: Any) -> ProviderError:
@@ -182,6 +252,20 @@ def told_in_stream(provider: str, detail: object) -> ProviderError:
     )
 
 
+def told_in_document(provider: str, document: bytes) -> ProviderError:
+    """The error for a page or a JSON document, with status 200, where a stream should be."""
+    logger.warning("%s answered with %d bytes that are no stream", provider, len(document))
+    if document.startswith(b"<"):
+        return WrongAddress(provider)
+    try:
+        content = msgspec.json.decode(document)
+    except msgspec.DecodeError:
+        return Unreadable(provider)
+    if not isinstance(content, dict) or not content.get("error"):
+        return Unreadable(provider)
+    return told_in_stream(provider, content["error"])
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
@@ -193,6 +277,15 @@ def _innermost(error: BaseException) -> str:
     return type(list(_causes(error))[-1]).__name__
 
 
-def _is_timeout(error: BaseException) -> bool:
-    """Whether time ran out. The SDKs' aiohttp transport calls a dropped connection that, too."""
-    return any(isinstance(cause, TimeoutError) for cause in _causes(error))
+def _is_silence(error: BaseException) -> bool:
+    """Whether a provider that was reached said nothing for too long.
+
+    The SDKs' aiohttp transport calls a dropped connection a timeout, too. To find nobody there in
+    CONNECT_SECONDS is a broken network: nothing was asked yet.
+    """
+    from aiohttp import ConnectionTimeoutError
+
+    causes = list(_causes(error))
+    return any(isinstance(cause, TimeoutError) for cause in causes) and not any(
+        isinstance(cause, ConnectionTimeoutError) for cause in causes
+    )
