@@ -11,7 +11,15 @@ from typing import Any, Literal
 
 import msgspec
 
-from assistant.events import Event, Finished, ReasoningDelta, TextDelta, ToolCall, Usage
+from assistant.events import (
+    Event,
+    Finished,
+    ReasoningDelta,
+    Retrying,
+    TextDelta,
+    ToolCall,
+    Usage,
+)
 
 Chunk = dict[str, Any]
 Kind = Literal["text", "reasoning"]
@@ -134,6 +142,9 @@ class Translation:
                 return [*self._close(), *self._tool_call(event)]
             case Usage():
                 return [{"type": "message-metadata", "messageMetadata": {"usage": _usage(event)}}]
+            case Retrying(message=message, seconds=seconds):
+                data = {"message": message, "seconds": seconds}
+                return [{"type": "data-retrying", "data": data, "transient": True}]
             case Finished():
                 self._reason = _FINISH_REASONS[event.reason]
         return []

@@ -2,7 +2,17 @@
 
 import pytest
 
-from assistant.events import Failed, Finished, ReasoningDelta, TextDelta, ToolCall, Usage
+from assistant.events import (
+    Failed,
+    Finished,
+    ReasoningDelta,
+    ReasoningSignature,
+    RedactedReasoning,
+    Retrying,
+    TextDelta,
+    ToolCall,
+    Usage,
+)
 from assistant.ui_messages import START, Answer, Position, Translation
 
 ANSWER = Answer(
@@ -214,6 +224,25 @@ def test_arguments_that_are_no_json_are_an_error_of_the_tool_call():
             "errorText": "The model wrote arguments that are no JSON.",
         },
     ]
+
+
+def test_a_provider_that_is_asked_again_is_told_of_in_passing():
+    chunks = chunks_of([Retrying("OpenAI is busy.", 2.0), TextDelta("The")])
+
+    assert chunks[2:4] == [
+        {
+            "type": "data-retrying",
+            "data": {"message": "OpenAI is busy.", "seconds": 2.0},
+            "transient": True,
+        },
+        {"type": "text-start", "id": "1"},
+    ]
+
+
+def test_what_only_the_provider_may_read_is_not_sent():
+    sealed = [ReasoningSignature("c2lnbmVk"), RedactedReasoning("ZGF0YQ==")]
+
+    assert chunks_of(sealed) == chunks_of([])
 
 
 def test_a_tool_that_needs_no_arguments_gets_none():
