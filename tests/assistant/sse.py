@@ -7,14 +7,21 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.test import Client
 
 from accounts.models import ApiToken, User
 from chatcore import clock
 from chatcore.handler import Handler
+from conversations.models import Message
+from tests.fakes.provider import Reply
 
 PATH = "/api/assistant/stream"
+SILENT = Reply(silent_after=2)
+SLOW = Reply(delay=0.05)
+# Longer than any test: it runs until it is stopped.
+ENDLESS = Reply(text="word " * 10_000, delay=0.01)
 CSRF = "c" * 32
 
 
@@ -175,6 +182,11 @@ class Http:
 async def client_of(user: User) -> Http:
     """A program with a token of this person."""
     return Http(token=await sync_to_async(token_of)(user))
+
+
+async def saved(**which: Any) -> Message:
+    """The one message of which this is true."""
+    return await database_sync_to_async(Message.objects.get)(**which)
 
 
 async def until(condition: Any) -> None:
