@@ -46,7 +46,7 @@ staticfiles/collected: $(VENV)/installed $(STATIC_SOURCES) chatcore/static.py
 
 install-dev: $(VENV)/installed-dev
 
-test: install install-dev ## Every suite: SQLite, MongoDB, Valkey, both going away, JavaScript, browser
+test: install install-dev ## Every suite: SQLite, MongoDB, Valkey, both going away, JavaScript, AI SDK, browser
 	@$(RUN) -m tests.run all
 
 quick: install install-dev ## SQLite and JavaScript only, in under a minute

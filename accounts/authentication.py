@@ -1,7 +1,10 @@
 """Who a program acts as at the REST API: the person of its API token."""
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from uuid import UUID
 
 from django.db import DatabaseError
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
@@ -11,6 +14,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts.models import ApiToken, User
+from accounts.sessions import has_session
 from chatcore import clock, rows
 
 logger = logging.getLogger(__name__)
@@ -48,6 +52,25 @@ class TokenAuthentication(KnoxTokenAuthentication):
             )
         _note_use(found, now)
         return user, found
+
+
+def still_valid(request: Request) -> Callable[[], bool]:
+    """Whether whoever sent this request may still be answered: a question to ask now and then.
+
+    For answers that take long. By then a token may be revoked or have expired, and a person may
+    have logged out or been deactivated.
+    """
+    if isinstance(request.auth, ApiToken):
+        return partial(_is_valid, request.auth.pk)
+    return partial(has_session, request.session.session_key)
+
+
+def _is_valid(token_id: UUID) -> bool:
+    found = rows.one(ApiToken, id=token_id)
+    if found is None or found.has_expired(clock.now()):
+        return False
+    user = rows.one(User, id=found.user_id)
+    return user is not None and user.is_active
 
 
 def _look_up(token: bytes) -> ApiToken | None:

@@ -29,3 +29,12 @@ def user_of_session(session_key: str) -> User:
     if not isinstance(user, User):
         raise SessionEnded
     return user
+
+
+def has_session(session_key: str) -> bool:
+    """Whether somebody is still logged in by this session."""
+    try:
+        user_of_session(session_key)
+    except SessionEnded:
+        return False
+    return True

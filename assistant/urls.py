@@ -1,9 +1,16 @@
 from django.urls import path
 
-from assistant import views
+from assistant import stream, views
 
 app_name = "assistant"
 urlpatterns = [
     path("", views.chat, name="chat"),
     path("c/<str:conversation_id>", views.chat, name="conversation"),
+    path("api/assistant/stream", stream.StreamView.as_view(), name="stream"),
+    # The second address is the one that the AI SDK makes of the first.
+    path(
+        "api/assistant/stream/<str:conversation_id>/stream",
+        stream.ResumeView.as_view(),
+        name="resume",
+    ),
 ]

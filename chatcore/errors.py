@@ -8,6 +8,7 @@ ApiError
 ├── TooLarge              413  more than one request may carry
 ├── PreconditionRequired  428  the caller has to say which version is meant
 ├── TooManyRequests       429  a limit; `Retry-After` says when it ends
+├── Unavailable           503  not now, or not here; `Retry-After` says when to ask again
 └── StoreAway             503  the database cannot be reached
 """
 
@@ -76,6 +77,11 @@ class PreconditionRequired(ApiError):
 class TooManyRequests(ApiError):
     status = 429
     code = "rate_limited"
+
+
+class Unavailable(ApiError):
+    status = 503
+    code = "unavailable"
 
 
 class StoreAway(ApiError):

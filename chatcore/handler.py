@@ -7,6 +7,7 @@ the figures.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,11 +24,15 @@ from django.urls import set_script_prefix
 
 from chatcore.errors import TooLarge, as_response
 
+logger = logging.getLogger("chatcore.handler")
+
 # They share one interpreter: with more of them the sockets wait longer for their turn. With fewer,
 # some requests that wait for a busy store would hold up all others.
 THREADS = 16
 # Above what any view takes, each of which has a limit of its own.
 LARGEST_BODY_BYTES = 16 * 1024 * 1024
+# For a client to take what fits into the buffers, some 64 kB.
+PATIENCE_SECONDS = 30.0
 TOO_LARGE = f"A request may have at most {LARGEST_BODY_BYTES:,} bytes."
 
 
@@ -105,9 +110,10 @@ class Handler(ASGIHandler):
             async with self._threads.one() as thread:
                 # From here on the body belongs to the request, which is closed with its response.
                 has_begun = True
-                answer = sync_to_async(self._answer, thread_sensitive=False, executor=thread)
-                response = await answer(scope, body)
-            await self.send_response(response, send)
+                response = await self._answer_in(thread, scope, body)
+            await self.send_response(response, _Patient(send))
+        except ClientStalled:
+            logger.info("A client that did not read its answer was let go")
         except asyncio.CancelledError:
             # If the client has gone, there is nobody to tell; if not, the server is ending.
             if not watcher.done():
@@ -119,6 +125,23 @@ class Handler(ASGIHandler):
                 body.close()
             if response is not None and response.streaming:
                 await sync_to_async(response.close)()
+
+    async def _answer_in(
+        self, thread: ThreadPoolExecutor, scope: Any, body: Any
+    ) -> HttpResponseBase:
+        """What the view answers in this thread."""
+        made: list[HttpResponseBase] = []
+
+        def answer() -> HttpResponseBase:
+            made.append(self._answer(scope, body))
+            return made[0]
+
+        try:
+            return await sync_to_async(answer, thread_sensitive=False, executor=thread)()
+        except asyncio.CancelledError:
+            # The view goes on. What it is about to return is nobody's, and is closed behind it.
+            thread.submit(_close_streams, made)
+            raise
 
     def _answer(self, scope: Any, body: Any) -> HttpResponseBase:
         """The response, closed already unless it is to be streamed."""
@@ -158,6 +181,39 @@ class _Bounded:
         message = await self._receive()
         self._bytes += len(message.get("body", b""))
         return {"type": "http.disconnect"} if self.has_ended else message
+
+
+def _close_streams(responses: list[HttpResponseBase]) -> None:
+    for response in responses:
+        if response.streaming:
+            response.close()
+
+
+class ClientStalled(Exception):
+    """The client is connected, but takes nothing."""
+
+
+class _Patient:
+    """Waits for a client that reads slowly, but not for ever for one that does not read at all."""
+
+    def __init__(self, send: Callable[[Any], Awaitable[None]]) -> None:
+        self._send = send
+
+    async def __call__(self, message: Any) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._send(message)
+        except TimeoutError as error:
+            await self._hang_up()
+            raise ClientStalled from error
+
+    async def _hang_up(self) -> None:
+        # ASGI has no word for this, and uvicorn itself would wait until all is sent.
+        server = getattr(self._send, "__self__", None)
+        if (transport := getattr(server, "transport", None)) is not None:
+            transport.abort()
+            # In this turn of the loop the server hears of it.
+            await asyncio.sleep(0)
 
 
 async def _when_gone(receive: Any, cancel: Callable[[], object]) -> None:

@@ -1,7 +1,8 @@
 """Runs the suites: `python -m tests.run all`, or some of them by name.
 
-What a suite needs (mongod, Chromium, Node) is looked for first. A suite whose needs are not there
-is skipped with a line that says how to get them, or fails if REQUIRE_ALL_SUITES is set, as in CI.
+What a suite needs (mongod, Chromium, Node, npm) is looked for first. A suite whose needs are not
+there is skipped with a line that says how to get them, or fails if REQUIRE_ALL_SUITES is set, as in
+CI.
 """
 
 import argparse
@@ -87,6 +88,20 @@ def javascript() -> bool:
     return run("node", "--test", *files)
 
 
+def interop() -> bool:
+    """The product as a process, and the AI SDK from npm as its client."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        raise Unavailable("node and npm are not installed; any version from 20 on will do")
+    folder = ROOT / "tests" / "interop"
+    installed = folder / "node_modules" / ".package-lock.json"
+    wanted = folder / "package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
+        command = ("npm", "ci", "--prefix", str(folder), "--no-audit", "--no-fund")
+        if not run(*command):
+            raise Unavailable("the AI SDK could not be installed; npm needs its registry for it")
+    return run(sys.executable, "-m", "tests.interop.driver")
+
+
 def browser() -> bool:
     """On SQLite, and on MongoDB where there is one; its own suite says if there is none."""
     command = (sys.executable, "-m", "pytest", "-q", "tests/e2e")
@@ -139,6 +154,7 @@ SUITES: dict[str, Callable[[], bool]] = {
     "mongodb": mongodb,
     "valkey": valkey,
     "degradation": degradation,
+    "interop": interop,
     "browser": browser,
 }
 GROUPS = {

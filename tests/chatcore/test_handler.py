@@ -66,6 +66,10 @@ async def asynchronous(request):
 
 
 async def stream(request):
+    return stream_of(request)
+
+
+def stream_of(request):
     async def parts():
         try:
             yield f"{get_script_prefix()} {await Organization.objects.acount()} "
@@ -76,6 +80,12 @@ async def stream(request):
             views.seen.append("ended")
 
     return StreamingHttpResponse(parts())
+
+
+def late(request):
+    views.entered.append("late")
+    assert views.gate.wait(10)
+    return stream_of(request)
 
 
 def export(request):
@@ -93,6 +103,7 @@ urlpatterns = [
     path("fail", fail),
     path("async", asynchronous),
     path("stream", stream),
+    path("late", late),
     path("export", export),
     path("size", size),
 ]
@@ -308,3 +319,53 @@ async def test_a_server_that_ends_cancels_the_request():
 
     with pytest.raises(asyncio.CancelledError):
         await request.future
+
+
+async def test_a_stream_whose_client_went_before_it_began_is_closed():
+    handler, finished = Handler(threads=1), []
+    request = await begin(handler, "/late")
+    await until(lambda: views.entered == ["late"])
+    signals.request_finished.connect(lambda **_: finished.append(1), weak=False, dispatch_uid="t")
+    await request.leave()
+
+    views.gate.set()
+    await get(handler, "/where")
+    signals.request_finished.disconnect(dispatch_uid="t")
+
+    # Once for the stream, and once for the page behind it.
+    assert finished == [1, 1]
+
+
+class Stalled:
+    """A server's end of a connection whose client takes nothing behind the headers."""
+
+    def __init__(self) -> None:
+        self.transport = self
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    async def send(self, message) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+
+async def test_a_client_that_takes_nothing_is_let_go(monkeypatch):
+    monkeypatch.setattr("chatcore.handler.PATIENCE_SECONDS", 0.01)
+    server, handler = Stalled(), Handler(threads=1)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/stream",
+        "query_string": b"endless=",
+        "headers": [(b"host", b"localhost")],
+    }
+    messages = asyncio.Queue()
+    messages.put_nowait({"type": "http.request"})
+
+    await handler(scope, messages.get, server.send)
+
+    assert server.aborted
+    await until(lambda: views.seen == ["ended"])
+    assert (await get(handler, "/where")).status == 200

@@ -48,6 +48,8 @@ def api_schema(bob, settings):
         "changeConversation",
         "deleteConversation",
         "restoreConversation",
+        "resumeAnswer",
+        "stopAnswer",
     ],
 )
 def test_no_request_ends_in_a_fault_of_ours_and_every_answer_is_as_described(
@@ -80,6 +82,9 @@ def test_the_schema_is_there_for_everybody(client: Client):
         ("/api/assistant/conversations", "patch"),
         ("/api/assistant/conversations", "delete"),
         ("/api/assistant/conversations/restore", "post"),
+        ("/api/assistant/stream", "post"),
+        ("/api/assistant/stream/{conversation_id}/stream", "get"),
+        ("/api/assistant/stream/{conversation_id}/stream", "delete"),
     }
     assert set(document["components"]["securitySchemes"]) == {"token", "cookieAuth"}
 

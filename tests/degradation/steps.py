@@ -50,12 +50,12 @@ class Person:
 
     def post(self, path: str, **fields: str) -> Answer:
         """Sends a form, with the token that a page before it has set."""
-        token = self._csrf_token()
+        token = self.csrf_token()
         data = urlencode({**fields, "csrfmiddlewaretoken": token}).encode()
         return self._ask(urllib.request.Request(self.server.url + path, data))
 
     def api(self, method: str, body: dict[str, Any]) -> Answer:
-        token = self._csrf_token()
+        token = self.csrf_token()
         return self._ask(
             urllib.request.Request(
                 self.server.url + API,
@@ -80,7 +80,7 @@ class Person:
         assert json.loads(one.text)["title"] == title
         return answers
 
-    def _csrf_token(self) -> str:
+    def csrf_token(self) -> str:
         return next(str(each.value) for each in self.cookies if each.name == "csrftoken")
 
     def _ask(self, request: urllib.request.Request) -> Answer:
