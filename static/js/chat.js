@@ -1,17 +1,21 @@
 // The chat page: ties the composer, the thread and the socket together.
 
 import { createComposer } from "./composer.js";
-import { countDown } from "./countdown.js";
-import { newId } from "./ids.js";
 import { setUpSidebar } from "./sidebar.js";
-import { openSocket } from "./socket.js";
+import { newId, openSocket } from "./socket.js";
 import { loadPending, saveDraft, savePending, setOwner } from "./storage.js";
 import { createThread } from "./thread.js";
+import { countDown } from "./timing.js";
 
-// An answer that another process makes is looked at again after this long.
+// An answer of another process of which nothing comes is looked at again after this long.
 const LOOK_AGAIN = 2000;
 // A blink of the network is no news.
 const SHOW_WAITING_AFTER = 1500;
+
+const LOST = {
+  waiting: "The connection is lost. Trying again …",
+  offline: "You are offline. It goes on by itself when the network is back.",
+};
 
 const page = JSON.parse(document.getElementById("page-data").textContent);
 const form = document.getElementById("composer");
@@ -23,7 +27,7 @@ const sidebar = setUpSidebar();
 
 let conversationId = page.conversationId;
 let messages = []; // the branch that is shown, first to last
-let pending = null; // {frame, question?, retried?, isSent, isStopped?}: not yet known to be saved
+let pending = null; // {frame, question?, replaced?, isSent, isStopped?}: not yet known to be saved
 let unsure = null; // the frame of a question that may have been saved although it was given back
 let running = null; // {generationId, seq, answer, isStopped?}: the answer that is being made
 let waitingTimer = null;
@@ -33,7 +37,8 @@ let endCountdown = () => {};
 const thread = createThread({
   scroller: document.getElementById("thread-scroll"),
   list: document.getElementById("thread"),
-  onRetry: retry,
+  onRetry: (answer) => askAgain(answer, { type: "regenerate", messageId: answer.parentId }),
+  onContinue: (answer) => askAgain(answer, { type: "continue", messageId: answer.id }),
 });
 const composer = createComposer(form, {
   onSend: send,
@@ -63,7 +68,7 @@ function send(text, model) {
 
 /** Ask a question, now or, if the socket is away, when it is back. */
 function ask(frame) {
-  const question = thread.addUser({ id: frame.messageId, text: frame.text, isPending: true });
+  const question = thread.addUser({ id: frame.messageId, text: frame.text, isPending: true, isOwn: true });
   messages.push(question);
   conversationId = frame.conversationId;
   // Until it is known to be saved, a reload asks it again.
@@ -72,20 +77,16 @@ function ask(frame) {
   update();
 }
 
-/** Another answer to the question that `answer` failed to answer. */
-function retry(answer) {
+/** Another answer in the place of `answer`: from nothing, or one that goes on from its end. */
+function askAgain(answer, request) {
   if (pending !== null || running !== null) return;
-  const frame = {
-    type: "regenerate",
-    requestId: newId(),
-    conversationId,
-    messageId: answer.parentId,
-    model: composer.model,
-  };
+  const frame = { ...request, requestId: newId(), conversationId, model: composer.model };
   answer.hide(true);
   messages = messages.filter((message) => message !== answer);
-  pending = { frame, retried: answer, isSent: socket.send(frame) };
+  pending = { frame, replaced: answer, isSent: socket.send(frame) };
   update();
+  // The button that was pressed is gone.
+  composer.focus();
 }
 
 function stop() {
@@ -102,7 +103,7 @@ function stop() {
 
 /** Undo a question that is not saved: its text goes back into the composer. */
 function withdraw() {
-  const { frame, question, retried } = pending;
+  const { frame, question, replaced } = pending;
   pending = null;
   if (question) {
     question.remove();
@@ -112,27 +113,27 @@ function withdraw() {
     composer.restore(frame.text);
     conversationId = page.conversationId;
   }
-  if (retried) {
-    retried.hide(false);
-    messages.push(retried);
+  if (replaced) {
+    replaced.hide(false);
+    messages.push(replaced);
   }
   update();
 }
 
 function onStarted(frame) {
   if (pending?.frame.requestId !== frame.requestId) return;
-  const { question, retried, isStopped } = pending;
+  const { question, replaced, isStopped } = pending;
   pending = null;
   // The page that takes our place may have been made before the question was saved.
   if (!isLeaving) savePending(null);
-  retried?.remove();
+  replaced?.remove();
   question?.settle();
   page.conversationId = conversationId;
   if (location.pathname === "/") history.replaceState(null, "", `/c/${conversationId}`);
   composer.rename(conversationId);
   document.title = `${frame.title} – Chatcore`;
   document.getElementById("chat-title").textContent = frame.title;
-  sidebar.raise(conversationId, frame.title);
+  sidebar.raise(conversationId, frame.title, { isCurrent: true });
   begin(frame.generationId, frame.answerId, frame.messageId);
   if (isStopped) stop();
 }
@@ -146,6 +147,24 @@ function begin(generationId, answerId, parentId) {
   update();
 }
 
+/** A question of another tab or device. */
+function onBegun({ conversationId: id, title, generationId, answerId, question }) {
+  const isShown = id === conversationId;
+  sidebar.raise(id, title, { isCurrent: isShown });
+  if (!isShown || pending !== null || running !== null) return;
+  const place = messages.findIndex((message) => message.id === question.id);
+  if (place >= 0) {
+    // Another answer to it: what stands behind it is another branch.
+    for (const message of messages.splice(place + 1)) message.remove();
+  } else if ((messages.at(-1)?.id ?? null) === (question.parentId ?? null)) {
+    messages.push(thread.addUser(question));
+  } else {
+    return;
+  }
+  begin(generationId, answerId, question.id);
+  socket.send({ type: "attach", generationId, after: 0 });
+}
+
 function end(status, error) {
   running.answer.end(status, error);
   running = null;
@@ -157,12 +176,13 @@ function onSnapshot(frame) {
   // A stop that came too late is answered with what is shown already.
   if (running?.generationId !== frame.generationId) return;
   running.seq = frame.seq;
-  running.answer.replace(frame.text, frame.reasoning);
+  running.answer.replace(frame);
   if (frame.status !== "running") {
     end(frame.status, frame.error);
     return;
   }
-  // Pieces follow if this server makes the answer. If not, it is asked again in a while.
+  // Pieces follow, whichever process makes the answer. If its news do not reach this one, it is
+  // asked again in a while.
   const { seq, generationId } = running;
   setTimeout(() => {
     if (running?.generationId === generationId && running.seq === seq) {
@@ -172,6 +192,12 @@ function onSnapshot(frame) {
 }
 
 function onError(frame) {
+  if (frame.code === "restarting" && pending?.frame.requestId === frame.requestId) {
+    // The server goes down and has not taken it; it is sent again to the one that comes.
+    pending.isSent = false;
+    if (pending.isStopped) withdraw();
+    return;
+  }
   if (pending && (!frame.requestId || frame.requestId === pending.frame.requestId)) withdraw();
   if (frame.code === "rate_limited") wait(frame);
   else composer.notice(frame.message);
@@ -191,6 +217,7 @@ function wait({ message, retryAfter }) {
 
 const handlers = {
   started: onStarted,
+  begun: onBegun,
   snapshot: onSnapshot,
   error: onError,
   delta(frame) {
@@ -198,6 +225,12 @@ const handlers = {
     running.seq = frame.seq;
     if (frame.channel === "reasoning") running.answer.appendReasoning(frame.text);
     else running.answer.append(frame.text);
+  },
+  retrying(frame) {
+    if (running?.generationId !== frame.generationId || frame.seq <= running.seq) return;
+    running.seq = frame.seq;
+    running.answer.retry(frame.message, frame.seconds);
+    announcer.textContent = `${frame.message} Trying again.`;
   },
   finished(frame) {
     if (running?.generationId === frame.generationId) end(frame.status, frame.error);
@@ -218,7 +251,7 @@ function onState(state) {
     if (pending) withdraw();
   } else {
     waitingTimer = setTimeout(() => {
-      banner.textContent = "The connection is lost. Trying again …";
+      banner.textContent = LOST[state];
       banner.hidden = false;
     }, SHOW_WAITING_AFTER);
   }
@@ -257,10 +290,12 @@ addEventListener("beforeunload", () => {
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 const socket = openSocket(`${scheme}//${location.host}/ws/assistant`, {
   onState,
+  isAwaited: () => pending !== null || running !== null,
   onFrame: (frame) => handlers[frame.type]?.(frame),
 });
 
 for (const message of page.messages) messages.push(thread.addStored(message));
+thread.toEnd();
 // It is attached to when the socket is ready.
 if (page.running) begin(page.running.generationId, page.running.answerId, page.running.parentId);
 composer.open(conversationId);

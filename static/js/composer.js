@@ -1,6 +1,6 @@
 // The field where messages are written.
 
-import { inShort } from "./countdown.js";
+import { inShort } from "./timing.js";
 import { loadDraft, loadModel, saveDraft, saveModel } from "./storage.js";
 
 export function createComposer(form, { onSend, onStop, maxCharacters }) {
@@ -62,7 +62,10 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
   text.addEventListener("input", changed);
   // On a touch keyboard Enter is the only way to a new line, and a focus brings it up unasked.
   const isTouch = matchMedia("(pointer: coarse)").matches;
-  if (!isTouch) text.focus();
+  const focus = () => {
+    if (!isTouch) text.focus();
+  };
+  focus();
 
   text.addEventListener("keydown", (event) => {
     if (isTouch) return;
@@ -86,6 +89,7 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
       return model.value;
     },
     notice,
+    focus,
     /** Begin with what was typed in this chat before and not sent. */
     open(id) {
       conversationId = id;

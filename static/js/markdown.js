@@ -1,6 +1,6 @@
 // Markdown that a model wrote, as HTML that can do no harm.
 
-import { Lexer, Marked } from "../vendor/marked/marked.esm.js";
+import { Marked } from "../vendor/marked/marked.esm.js";
 import { createBlocks } from "./blocks.js";
 
 const DOMPurify = window.DOMPurify;
@@ -40,6 +40,7 @@ const POLICY = {
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
+  RETURN_DOM_FRAGMENT: true,
 };
 
 DOMPurify.addHook("afterSanitizeAttributes", (node) => {
@@ -52,9 +53,13 @@ DOMPurify.addHook("afterSanitizeAttributes", (node) => {
 
 const BLOCKS = "p, h1, h2, h3, h4, h5, h6, ul, ol, blockquote, table";
 
-// Past these, reading would take too long to be done with each piece, or at all.
-const LONGEST_OPEN_BLOCK = 20_000;
+// Past this, reading the whole once more at the end would hold the page up.
 const LONGEST_TEXT = 400_000;
+// A stored text is read in pieces, so that one very long block does not keep the rest from view.
+const PIECE = 50_000;
+
+// Where the end of a text is: its last block, and the last one in there.
+const HOLDERS = `${BLOCKS}, li, .table, tbody, tr, td, pre, pre > code, .plain`;
 
 /** The text as it is. */
 function renderPlain(text) {
@@ -65,65 +70,144 @@ function renderPlain(text) {
   return element;
 }
 
-function render(markdown) {
-  const fragment = document.createElement("template");
-  if (markdown.length > LONGEST_TEXT) {
-    fragment.content.append(renderPlain(markdown));
-    return fragment.content;
-  }
+const rawOf = (tokens) => tokens.map((token) => token.raw).join("");
+
+function renderTogether(tokens) {
+  const { content } = document.createElement("template");
   try {
-    fragment.innerHTML = DOMPurify.sanitize(marked.parse(markdown), POLICY);
+    const html = DOMPurify.sanitize(marked.parser(tokens), POLICY);
+    content.append(html);
   } catch {
     // Some texts, such as thousands of nested quotes, are too deep for the reader.
-    fragment.content.append(renderPlain(markdown));
+    content.append(renderPlain(rawOf(tokens)));
   }
-  for (const table of fragment.content.querySelectorAll("table")) {
+  return content;
+}
+
+function render(tokens) {
+  const { content } = document.createElement("template");
+  // A tag that is left open in one block must not run on into the next.
+  const runs = rawOf(tokens).includes("<") ? tokens.map((token) => [token]) : [tokens];
+  for (const run of runs) content.append(renderTogether(run));
+  for (const node of [...content.childNodes]) {
+    if (node.nodeType === Node.TEXT_NODE && !node.data.trim()) node.remove();
+  }
+  for (const table of content.querySelectorAll("table")) {
     const frame = document.createElement("div");
     frame.className = "table";
     frame.tabIndex = 0;
     table.replaceWith(frame);
     frame.append(table);
   }
-  for (const code of fragment.content.querySelectorAll("pre")) code.tabIndex = 0;
+  for (const code of content.querySelectorAll("pre")) code.tabIndex = 0;
   // Each block runs as its own language does.
   // (A block inside of one follows it: what has a direction of its own does not count for its parent.)
-  for (const block of fragment.content.querySelectorAll(BLOCKS)) {
+  for (const block of content.querySelectorAll(BLOCKS)) {
     if (!block.parentElement?.closest("[dir]")) block.dir = "auto";
   }
-  return fragment.content;
+  return content;
 }
 
-/** Show a whole text in `element`. */
-export function showMarkdown(element, text) {
-  element.replaceChildren(render(text));
-}
+/** What can grow in a list or a table: its items, or its rows. Null for a table without rows. */
+const partsOf = (block) => (block.matches(".table") ? block.querySelector("tbody") : block);
 
-/** A writer that appends to `element`; of what is shown, only the last block is drawn again. */
-export function createMarkdownWriter(element) {
-  const blocks = createBlocks((text) => Lexer.lex(text, { gfm: true }));
+/** Draws in `element` what blocks.js says. */
+function createView(element) {
   let openNodes = [];
-  let plain = null; // of a block without end, until the answer is complete
+  let tail = null;
 
-  const add = (markdown) => {
-    const nodes = [...render(markdown).childNodes];
-    element.append(...nodes);
-    return nodes;
+  function clearOpen() {
+    tail?.remove();
+    tail = null;
+    for (const node of openNodes) node.remove();
+    openNodes = [];
+  }
+
+  /** Put `tokens` behind what is settled. Returns the nodes that are new. */
+  function place(tokens, continues) {
+    const content = render(tokens);
+    const parts = [];
+    if (continues) {
+      const first = content.firstElementChild;
+      parts.push(...(partsOf(first)?.childNodes ?? []));
+      // The line end behind the list's tag is there already.
+      if (first.matches("ul, ol")) parts.shift();
+      partsOf(element.lastElementChild).append(...parts);
+      first.remove();
+    }
+    const nodes = [...content.childNodes];
+    element.append(content);
+    return [...parts, ...nodes];
+  }
+
+  function endOf(node) {
+    const last = node.lastElementChild;
+    return last?.matches(HOLDERS) ? endOf(last) : node;
+  }
+
+  return {
+    add(tokens, continues) {
+      clearOpen();
+      place(tokens, continues);
+    },
+    open(tokens, continues) {
+      clearOpen();
+      openNodes = place(tokens, continues);
+    },
+    openPlain(text) {
+      clearOpen();
+      openNodes = [renderPlain(text)];
+      element.append(...openNodes);
+    },
+    tail(text) {
+      if (tail === null) {
+        tail = document.createElement("span");
+        tail.className = "plain";
+        tail.append("");
+        endOf(element).append(tail);
+      }
+      tail.firstChild.appendData(text);
+    },
+    type(text) {
+      const code = element.lastElementChild.querySelector("code");
+      if (code.firstChild) code.firstChild.appendData(text);
+      else code.append(text);
+    },
+    drop() {
+      clearOpen();
+      element.lastElementChild.remove();
+    },
   };
+}
+
+/** Show a whole text in `element`, and leave alone what is there already as it should be. */
+function showWhole(element, text) {
+  const nodes = [...render(marked.lexer(text)).childNodes];
+  const same = nodes.findIndex((node, index) => !element.childNodes[index]?.isEqualNode(node));
+  const kept = same < 0 ? nodes.length : same;
+  for (const node of [...element.childNodes].slice(kept)) node.remove();
+  element.append(...nodes.slice(kept));
+}
+
+/** A writer that appends to `element`; what is settled there is not touched again. */
+export function createMarkdownWriter(element) {
+  const blocks = createBlocks((text) => marked.lexer(text), createView(element));
+  const pieces = [];
 
   return {
     append(text) {
-      if (plain) {
-        plain.append(text);
-        return;
-      }
-      const { settled, open } = blocks.append(text);
-      for (const node of openNodes) node.remove();
-      for (const block of settled) add(block);
-      if (open.length > LONGEST_OPEN_BLOCK) {
-        plain = renderPlain(open);
-        element.append(plain);
-      } else {
-        openNodes = add(open);
+      pieces.push(text);
+      for (let at = 0; at < text.length; at += PIECE) blocks.append(text.slice(at, at + PIECE));
+    },
+    /** No more will come. */
+    end() {
+      const needsWhole = blocks.end();
+      const text = pieces.join("");
+      if (!needsWhole || text.length > LONGEST_TEXT) return;
+      try {
+        showWhole(element, text);
+      } catch {
+        // Too deep; it stays as it was drawn.
       }
     },
   };

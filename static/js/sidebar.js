@@ -34,8 +34,8 @@ export function setUpSidebar() {
 
   return {
     has: (id) => list.querySelector(`a[data-id="${id}"]`) !== null,
-    /** Put a chat at the top of the list, as the current one. */
-    raise(id, title) {
+    /** Put a chat at the top of the list, perhaps as the one that is shown. */
+    raise(id, title, { isCurrent }) {
       let link = list.querySelector(`a[data-id="${id}"]`);
       if (link === null) {
         link = document.createElement("a");
@@ -44,10 +44,12 @@ export function setUpSidebar() {
         link.dir = "auto";
       }
       link.textContent = title || "Untitled";
-      for (const other of list.querySelectorAll("[aria-current]")) {
-        other.removeAttribute("aria-current");
+      if (isCurrent) {
+        for (const other of list.querySelectorAll("[aria-current]")) {
+          other.removeAttribute("aria-current");
+        }
+        link.setAttribute("aria-current", "page");
       }
-      link.setAttribute("aria-current", "page");
       const item = link.closest("li") ?? document.createElement("li");
       item.append(link);
       list.prepend(item);

@@ -1,87 +1,185 @@
-// Blocks of a growing text: the same in the end, however the text was cut.
+// A growing text is drawn piece by piece: the same in the end, and in linear work.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { createBlocks } from "../../static/js/blocks.js";
-import { Lexer } from "../../static/vendor/marked/marked.esm.js";
+import { Marked } from "../../static/vendor/marked/marked.esm.js";
+import { SAMPLES } from "./samples.mjs";
 
-const lex = (text) => Lexer.lex(text, { gfm: true });
+const marked = new Marked({ gfm: true });
 
-const TEXT = `# Title
+const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const escape = (text) => text.replace(/[&<>"']/g, (character) => ESCAPES[character]);
 
-A paragraph with **bold**
-over two lines.
+// What can grow stands between a beginning and an end: items, rows, and lines of code.
+const GROWING = [
+  /^(<[uo]l[^>]*>\n)([^]*)(<\/[uo]l>\n)$/,
+  /^([^]*<tbody>)([^]*)(<\/tbody><\/table>\n)$/,
+  /^(<pre><code[^>]*>)([^]*)(<\/code><\/pre>\n)$/,
+];
 
-- one
-- two
+/** The page as HTML; `lexed` and `rendered` count characters. */
+function createPage() {
+  const settled = []; // blocks, each with its growing parts
+  let open = [];
+  let continues = false;
+  const page = { lexed: 0, rendered: 0, drops: 0 };
 
-  still two
-
-1. first
-
-\`\`\`python
-def f():
-
-    return 1
-\`\`\`
-
-| a | b |
-|---|---|
-| 1 | 2 |
-
-> quoted
-> more
-
-The end.
-`;
-
-function written(text, size) {
-  const blocks = createBlocks(lex);
-  let settled = [];
-  let open = "";
-  for (let i = 0; i < text.length; i += size) {
-    const step = blocks.append(text.slice(i, i + size));
-    settled = [...settled, ...step.settled];
-    open = step.open;
+  function render(token) {
+    const html = marked.parser([token]);
+    page.rendered += html.length;
+    const found = GROWING.map((each) => each.exec(html)).find(Boolean);
+    return found
+      ? { begin: found[1], parts: [found[2]], end: found[3] }
+      : { begin: html, parts: [], end: "" };
   }
-  return { settled, open };
+
+  function html() {
+    const [first, ...rest] = continues ? open : [null, ...open];
+    const blocks = settled.map(({ begin, parts, end }, index) => {
+      const isLast = index === settled.length - 1;
+      return [begin, ...parts, ...(isLast && first ? first.parts : []), end].join("");
+    });
+    return [...blocks, ...rest.map(({ begin, parts, end }) => begin + parts.join("") + end)].join("");
+  }
+
+  const view = {
+    add(tokens, isMore) {
+      const [first, ...rest] = tokens.map(render);
+      if (isMore) settled.at(-1).parts.push(...first.parts);
+      else if (first) settled.push(first);
+      settled.push(...rest);
+      open = [];
+    },
+    open(tokens, isMore) {
+      open = tokens.map(render);
+      continues = isMore;
+    },
+    openPlain(text) {
+      page.rendered += text.length;
+      open = [{ begin: text, parts: [], end: "" }];
+      continues = false;
+    },
+    tail(text) {
+      page.rendered += text.length;
+    },
+    type(text) {
+      page.rendered += text.length;
+      settled.at(-1).parts.push(escape(text));
+    },
+    drop() {
+      page.drops += 1;
+      settled.pop();
+      open = [];
+    },
+  };
+
+  function lex(text) {
+    page.lexed += text.length;
+    return marked.lexer(text);
+  }
+
+  return Object.assign(page, { blocks: createBlocks(lex, view), html });
 }
 
-for (const size of [1, 2, 3, 7, 50, 10_000]) {
-  test(`in pieces of ${size} nothing is lost or changed`, () => {
-    const { settled, open } = written(TEXT, size);
+/** Numbers from 0 to 1, the same ones at each run. */
+function random(seed) {
+  let state = seed;
+  return () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32;
+    return state / 2 ** 32;
+  };
+}
 
-    assert.equal(settled.join("") + open, TEXT);
+/** The html of `text` that arrives in pieces of 1 to `longest` characters. */
+function written(text, longest, seed) {
+  const page = createPage();
+  const next = random(seed);
+  for (let at = 0; at < text.length; ) {
+    const size = 1 + Math.floor(next() * longest);
+    page.blocks.append(text.slice(at, at + size));
+    at += size;
+  }
+  const needsWhole = page.blocks.end();
+  return { page, html: needsWhole ? marked.parse(text) : page.html(), needsWhole };
+}
+
+for (const [name, text] of Object.entries(SAMPLES)) {
+  test(`${name}: cut anywhere, it is what the whole text gives`, () => {
+    const whole = marked.parse(text);
+
+    for (const longest of [1, 3, 10, 80, 100_000]) {
+      for (let seed = 1; seed <= 10; seed += 1) {
+        assert.equal(written(text, longest, seed).html, whole, `pieces up to ${longest}, seed ${seed}`);
+      }
+    }
   });
 }
 
-test("in pieces of one character the blocks are those of the whole text", () => {
-  const kinds = (raws) =>
-    raws
-      .flatMap((raw) => lex(raw))
-      .map(({ type }) => type)
-      .filter((type) => type !== "space");
+const PARTS = [
+  ..."a|b c|**d**|# |## e|- |- f|* |1. |2. g|3) |> |> h|  |    |   - i|\t|`|```|```js|~~~|````|---|***".split("|"),
+  ..."=== === ___ [j] [j]: /k [x] <b> </b> <div> </div> <!-- --> \\ | |l|m| |-|-| :-: & < é \r".split(" "),
+];
 
-  const { settled, open } = written(TEXT, 1);
+test("lines put together by chance: cut anywhere, they are what the whole text gives", () => {
+  for (let seed = 1; seed <= 1500; seed += 1) {
+    const next = random(seed);
+    const pick = (all) => all[Math.floor(next() * all.length)];
+    const text = Array.from({ length: 30 }, () => pick(PARTS) + pick(["", "\n", "\n", "\n\n", " n"])).join("");
 
-  assert.deepEqual(kinds([...settled, open]), kinds([TEXT]));
+    assert.equal(written(text, 6, seed).html, marked.parse(text), JSON.stringify(text));
+  }
 });
 
-test("what is settled is read once, so a long text costs linear time", () => {
-  let characters = 0;
-  const blocks = createBlocks((text) => {
-    characters += text.length;
-    return lex(text);
+test("only links that are named elsewhere need the whole text once more", () => {
+  const whole = Object.keys(SAMPLES).filter((name) => written(SAMPLES[name], 5, 1).needsWhole);
+
+  assert.deepEqual(whole, ["links named later"]);
+});
+
+const CHARACTERS = 4 * 32_000; // of an answer of 32,000 tokens
+const PIECE = 12; // three tokens in each display refresh
+const line = (number) => `Line ${number} with **bold** and \`code\`.`;
+
+/** A shape of any length whose parts are made by `part(number)`. */
+const repeated = (part, before = "") => (length) => {
+  let text = before;
+  for (let number = 0; text.length < length; number += 1) text += part(number);
+  return text.slice(0, length);
+};
+
+const SHAPES = {
+  prose: repeated((number) => `${line(number)} And more of it.${number % 8 ? " " : "\n\n"}`),
+  "one piece of code": repeated((number) => `    f(${number})\n`, "```python\n"),
+  "code without a line end": repeated(() => "x=1;", "```\n"),
+  "one list": repeated((number) => `- ${line(number)}\n`),
+  "one numbered list with gaps": repeated((number) => `${number}. ${line(number)}\n\n`),
+  "a list with one gap": repeated((number) => `- ${line(number)}\n${number === 500 ? "\n" : ""}`),
+  "a list in one item": repeated((number) => `  - ${line(number)}\n`, "- all\n"),
+  "code in an item": repeated((number) => `   f(${number})\n`, "1. so\n   ```\n"),
+  "one table": repeated((number) => `| ${number} | ${line(number)} |\n`, "| a | b |\n|---|---|\n"),
+  "quotes in quotes": repeated((number) => `${"> ".repeat(1 + (number % 12))}${line(number)}\n`),
+  "one paragraph": repeated((number) => `${line(number)}\n`),
+  "one line": repeated((number) => `${line(number)} `),
+  "one comment": repeated((number) => `${line(number)}\n\n`, "<!--\n"),
+};
+
+/** Characters that are read and rendered for an answer of so many characters. */
+function workFor(shape, length) {
+  const page = createPage();
+  const text = shape(length);
+  for (let at = 0; at < length; at += PIECE) page.blocks.append(text.slice(at, at + PIECE));
+  assert.equal(page.blocks.end(), false);
+  return page.lexed + page.rendered;
+}
+
+for (const [name, shape] of Object.entries(SHAPES)) {
+  test(`${name}: an answer that is twice as long is twice the work`, () => {
+    const half = workFor(shape, CHARACTERS / 2);
+    const whole = workFor(shape, CHARACTERS);
+
+    assert.ok(whole <= 2.2 * half, `${whole} characters after ${half}`);
+    assert.ok(whole <= 60 * CHARACTERS, `${whole} characters`);
   });
-
-  for (let i = 0; i < 500; i += 1) blocks.append(`Paragraph number ${i}.\n\n`);
-
-  assert.ok(characters < 500 * 25 * 3, `${characters} characters were read`);
-});
-
-test("line ends of other systems become those of the web", () => {
-  const { settled, open } = written("a\r\n\r\nb\rc", 1);
-
-  assert.equal(settled.join("") + open, "a\n\nb\nc");
-});
+}

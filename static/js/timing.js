@@ -1,4 +1,4 @@
-// Counting down the seconds of a limit.
+// When things are done: counting down seconds, and drawing once for each refresh of the display.
 
 /** A wait in short: seconds up to a minute, then minutes, then hours, rounded up. */
 export function inShort(seconds) {
@@ -23,4 +23,36 @@ export function countDown(seconds, onTick) {
 
   tick();
   return () => clearTimeout(timer);
+}
+
+// A tab that is hidden has no refreshes; what is drawn there is for whoever comes back.
+const LATEST = 200;
+
+/**
+ * Do `work` at the next refresh of the display, however often it is asked for until then.
+ * @returns {{request: () => void, cancel: () => void}}
+ */
+export function oncePerRefresh(work) {
+  let refresh = null;
+  let timer = null;
+
+  function cancel() {
+    cancelAnimationFrame(refresh);
+    clearTimeout(timer);
+    timer = null;
+  }
+
+  function run() {
+    cancel();
+    work();
+  }
+
+  return {
+    request() {
+      if (timer !== null) return;
+      refresh = requestAnimationFrame(run);
+      timer = setTimeout(run, LATEST);
+    },
+    cancel,
+  };
 }
