@@ -245,8 +245,6 @@ async def memory(match: Match) -> None:
     number = match.size.remembered
     for name, server in match.servers.items():
         sockets = await loads.open_sockets(server, number)
-        # What the first answers need is needed once only.
-        await loads.one_by_one(sockets[:10], None)
         before, answers = server.memory(), []
         for part in (sockets[: number // 2], sockets[number // 2 :]):
             answers += await loads.begin_endless(part)
@@ -354,10 +352,20 @@ def measure(store: str, names: list[str], size: Size) -> Table | None:
             table = Table()
             for name in names:
                 tell(f"{name} ...")
-                asyncio.run(MEASUREMENTS[name](Match(_contestants(running, port), table, size)))
+                match = Match(_contestants(running, port), table, size)
+                asyncio.run(_warm_up(match))
+                asyncio.run(MEASUREMENTS[name](match))
                 if name in LEAVE_MEMORY:
                     running.restart()
             return table
+
+
+async def _warm_up(match: Match) -> None:
+    """Libraries are loaded, clients and connections made: what happens once is not measured."""
+    for server in match.servers.values():
+        sockets = await loads.open_sockets(server, 10)
+        await loads.one_by_one(sockets, None)
+        await loads.close_sockets(sockets)
 
 
 @contextmanager
