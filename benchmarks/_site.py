@@ -1,6 +1,7 @@
 """The product with a store of its own, the bare answer beside it, and a client for both."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -17,7 +18,6 @@ from benchmarks._common import (
     cores,
     on_core,
     server_alone,
-    started,
     tell,
     wait_for_answer,
 )
@@ -72,22 +72,54 @@ class Client:
         return piece
 
 
+class Bare:
+    """The least that can be compared, by the server of the product."""
+
+    def __init__(self, application: str, settings: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self._command = server_alone(application, self.port)
+        self._environment = {**os.environ, **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._environment)
+        wait_for_answer(self.port)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=20)
+            self._process = None
+
+
 @dataclass(frozen=True)
 class Site:
     """What is running. `logins` has headers for each user that was made for it."""
 
     server: Server
-    bare_port: int
-    bare_pid: int
+    bare: Bare
     mongod_pid: int | None
     logins: dict[str, dict[str, str]]
     server_core: int | None
 
     def restart(self) -> None:
-        """The product as it is at the start, on the same store."""
-        self.server.stop()
+        """Both servers as they are at the start, on the same store."""
+        self.stop()
         with on_core(self.server_core):
-            self.server.start()
+            self.start()
+
+    def start(self) -> None:
+        self.bare.start()
+        self.server.start()
+
+    def stop(self) -> None:
+        self.bare.stop()
+        self.server.stop()
 
     def client(self, user: str) -> Client:
         return Client(self.server.port, self.logins[user])
@@ -119,11 +151,11 @@ def site(
         server = Server(Path(folder), **environment)
         with on_core(server_core):
             logins = _fill(server.environment, seed)
-            bare_port, bare_pid = stack.enter_context(_bare(bare, settings))
-            stack.callback(server.stop)
-            server.start()
-        mongod_pid = database.pid if database else None
-        yield Site(server, bare_port, bare_pid, mongod_pid, logins, server_core)
+            mongod_pid = database.pid if database else None
+            running = Site(server, Bare(bare, settings), mongod_pid, logins, server_core)
+            stack.callback(running.stop)
+            running.start()
+        yield running
 
 
 def _fill(environment: dict[str, str], seed: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -132,12 +164,3 @@ def _fill(environment: dict[str, str], seed: Sequence[str]) -> dict[str, dict[st
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
     tell(f"filled in {time.perf_counter() - begun:.0f} s")
     return json.loads(done.stdout)
-
-
-@contextmanager
-def _bare(application: str, settings: Mapping[str, str]) -> Iterator[tuple[int, int]]:
-    """Port and process of the least that can be compared, by the server of the product."""
-    port = free_port()
-    with started(server_alone(application, port), **settings) as process:
-        wait_for_answer(port)
-        yield port, process.pid

@@ -176,13 +176,13 @@ def measure(running: Site, contestants: Sequence[Read], *, quick: bool) -> Table
     """In each round each contestant has its turn."""
     rounds = QUICK_ROUNDS if quick else ROUNDS
     requests = QUICK_REQUESTS if quick else REQUESTS_EACH_ROUND
-    bare = Figures(running.bare_pid)
+    bare = Figures(running.bare.pid)
     table = {(BARE, ""): bare}
     for read in contestants:
         for state in ("cold", "warm"):
             table[read.name, state] = Figures(running.server.pid, running.mongod_pid)
     for number in range(1, rounds + 1):
-        with Client(running.bare_port) as client:
+        with Client(running.bare.port) as client:
             repeat(partial(client.get, "/"), bare, requests)
         for read in contestants:
             with running.client(read.user) as client:
