@@ -19,6 +19,7 @@ import psutil
 from tests.fakes.mongodb import mongod_path
 
 ROOT = Path(__file__).resolve().parent.parent
+STORES = {"sqlite": "SQLite", "mongodb": "MongoDB"}
 # What `manage.py start` serves with.
 SERVER = "uvicorn"
 
@@ -28,8 +29,20 @@ def server_alone(application: str, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", SERVER, "--port", str(port)),
         *("--loop", "asyncio", "--http", "httptools", "--lifespan", "off"),
+        *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
         *("--no-access-log", "--log-level", "warning", "--no-server-header", application),
     ]
+
+
+@contextmanager
+def started(command: Sequence[str], **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that runs meanwhile."""
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
 
 
 def wait_for_answer(port: int, path: str = "/", limit: float = 30) -> None:
@@ -87,7 +100,7 @@ def cpu_seconds(pid: int) -> float:
 
 def machine() -> list[str]:
     """What the figures depend on, a line each: processor, versions. No name of the host."""
-    names = ("Django", SERVER, "djangorestframework", "django-mongodb-backend")
+    names = ("Django", SERVER, "channels", "djangorestframework", "django-mongodb-backend")
     return [
         f"{_processor()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB,"
         f" {platform.system()} {platform.machine()}",
@@ -135,7 +148,7 @@ def show(rows: Sequence[Sequence[str]], *, markdown: bool) -> None:
     """Print a table; the first row is its heading. Numbers stand to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     is_number = [
-        any(re.fullmatch(r"[\d.]+( x| s| MB)?", cell) for cell in column)
+        any(re.fullmatch(r"[\d.]+( x| s| ms| kB| MB)?", cell) for cell in column)
         for column in zip(*rows, strict=True)
     ]
     lines = [

@@ -1,8 +1,11 @@
-"""Fills a new store for conversations.py: `python -m benchmarks._seed 10 1000 10000`.
+"""Fills a new store, and prints {user: headers that log in} as JSON. The same at every run.
 
-Makes a user for each number, with that many chats, and a tenth as many in the trash; and the user
-"reader" with two long ones. Prints {user: headers that log in} as JSON, by session, and for the
-"10000 by token". The same text at every run.
+`python -m benchmarks._seed readers 10 1000 10000`, for conversations.py, makes a user for each
+number, with that many chats, and a tenth as many in the trash; and the user "reader" with two long
+ones. They log in by session, and "10000 by token" by token.
+
+`python -m benchmarks._seed askers 200 6`, for streaming.py, makes 200 users "0", "1" ..., each with
+6 chats "chat-0", "chat-1" ... of 20 messages "message-1", "message-2" ...
 """
 
 import gc
@@ -35,6 +38,8 @@ from conversations.models import (  # noqa: E402
 )
 
 LONG_CHATS = (200, 5_000)
+# Messages of a chat in which somebody asks on.
+ASKED_CHAT = 20
 # In a chat of the users with more of them there is nothing to read; the list does not look there.
 MOST_CHATS_WITH_MESSAGES = 10_000
 MESSAGES_EACH = 4
@@ -58,11 +63,26 @@ randomly = random.Random(3)
 PROSE = " ".join(randomly.choices(WORDS.split(), k=100_000))
 
 
-def main(sizes: list[int]) -> None:
+def main(kind: str, numbers: list[int]) -> None:
     # Hundreds of thousands of rows come and go, none of them in a circle.
     gc.disable()
     call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
     organization = Organization.objects.create(name="Acme")
+    if kind == "askers":
+        logins = _askers(organization, *numbers)
+    else:
+        logins = _readers(organization, numbers)
+    print(json.dumps(logins))
+
+
+def _askers(organization: Organization, persons: int, chats: int) -> dict[str, dict[str, str]]:
+    now = clock.now()
+    users = [_user(organization, str(index)) for index in range(persons)]
+    _save(_chat(user, f"chat-{index}", ASKED_CHAT, now) for user in users for index in range(chats))
+    return {str(index): _session(user) for index, user in enumerate(users)}
+
+
+def _readers(organization: Organization, sizes: list[int]) -> dict[str, dict[str, str]]:
     now = clock.now()
     users = {}
     for size in sizes:
@@ -73,7 +93,7 @@ def main(sizes: list[int]) -> None:
     logins = {name: _session(user) for name, user in users.items()}
     token = ApiToken.objects.issue(users["10000"], "benchmark", lifetime=None, now=now)
     logins["10000 by token"] = {"Authorization": f"Bearer {token}"}
-    print(json.dumps(logins))
+    return logins
 
 
 def _user(organization: Organization, name: str) -> User:
@@ -158,4 +178,4 @@ def _session(user: User) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main([int(size) for size in sys.argv[1:]])
+    main(sys.argv[1], [int(number) for number in sys.argv[2:]])

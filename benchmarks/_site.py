@@ -1,18 +1,26 @@
 """The product with a store of its own, the bare answer beside it, and a client for both."""
 
 import json
+import os
 import re
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks._common import ROOT, cores, on_core, server_alone, tell, wait_for_answer
+from benchmarks._common import (
+    ROOT,
+    cores,
+    on_core,
+    server_alone,
+    tell,
+    wait_for_answer,
+)
 from tests.fakes.mongodb import mongod
 from tests.fakes.ports import free_port
 from tests.server import Server
@@ -64,32 +72,76 @@ class Client:
         return piece
 
 
+class Bare:
+    """The least that can be compared, by the server of the product."""
+
+    def __init__(self, application: str, settings: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self._command = server_alone(application, self.port)
+        self._environment = {**os.environ, **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._environment)
+        wait_for_answer(self.port)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=20)
+            self._process = None
+
+
 @dataclass(frozen=True)
 class Site:
-    """What is running. `logins` has headers for each user that _seed.py makes."""
+    """What is running. `logins` has headers for each user that was made for it."""
 
     server: Server
-    bare_port: int
-    bare_pid: int
+    bare: Bare
     mongod_pid: int | None
     logins: dict[str, dict[str, str]]
+    server_core: int | None
+
+    def restart(self) -> None:
+        """Both servers as they are at the start, on the same store."""
+        self.stop()
+        with on_core(self.server_core):
+            self.start()
+
+    def start(self) -> None:
+        self.bare.start()
+        self.server.start()
+
+    def stop(self) -> None:
+        self.bare.stop()
+        self.server.stop()
 
     def client(self, user: str) -> Client:
         return Client(self.server.port, self.logins[user])
 
 
 @contextmanager
-def site(store: str, sizes: Sequence[int]) -> Iterator[Site | None]:
+def site(
+    store: str,
+    seed: Sequence[str],
+    settings: Mapping[str, str],
+    bare: str = "benchmarks._bare:application",
+) -> Iterator[Site | None]:
     """Everything started and filled, in a folder of its own; None without a mongod to run.
 
-    Both servers have one core; mongod has the other one, and so has the caller meanwhile.
+    `seed` says what _seed.py makes. Both servers have the settings, and one core; mongod has the
+    other one, and so has the caller meanwhile.
     """
     server_core, other_core = cores() or (None, None)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="chatcore-bench-"))
         stack.enter_context(on_core(other_core))
-        # Cold reads need more changes than a person is allowed in a minute.
-        database, environment = None, {"API_WRITE_LIMIT": "off"}
+        database, environment = None, dict(settings)
         if store == "mongodb":
             database = stack.enter_context(mongod())
             if database is None:
@@ -98,29 +150,17 @@ def site(store: str, sizes: Sequence[int]) -> Iterator[Site | None]:
             environment["MONGODB_URI"] = f"{database.uri}?directConnection=true"
         server = Server(Path(folder), **environment)
         with on_core(server_core):
-            logins = _seed(server.environment, sizes)
-            bare_port, bare_pid = stack.enter_context(_bare())
-            stack.callback(server.stop)
-            server.start()
-        yield Site(server, bare_port, bare_pid, database.pid if database else None, logins)
+            logins = _fill(server.environment, seed)
+            mongod_pid = database.pid if database else None
+            running = Site(server, Bare(bare, settings), mongod_pid, logins, server_core)
+            stack.callback(running.stop)
+            running.start()
+        yield running
 
 
-def _seed(environment: dict[str, str], sizes: Sequence[int]) -> dict[str, dict[str, str]]:
+def _fill(environment: dict[str, str], seed: Sequence[str]) -> dict[str, dict[str, str]]:
     begun = time.perf_counter()
-    command = [sys.executable, "-m", "benchmarks._seed", *map(str, sizes)]
+    command = [sys.executable, "-m", "benchmarks._seed", *seed]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
     tell(f"filled in {time.perf_counter() - begun:.0f} s")
     return json.loads(done.stdout)
-
-
-@contextmanager
-def _bare() -> Iterator[tuple[int, int]]:
-    """Port and process of the least that Django can answer, by the server of the product."""
-    port = free_port()
-    process = subprocess.Popen(server_alone("benchmarks._bare:application", port), cwd=ROOT)
-    try:
-        wait_for_answer(port)
-        yield port, process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=20)

@@ -15,15 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from benchmarks._common import cpu_seconds, introduce, show, tell
+from benchmarks._common import STORES, cpu_seconds, introduce, show, tell
 from benchmarks._site import Client, Site, site
 
 API = "/api/assistant/conversations"
-STORES = {"sqlite": "SQLite", "mongodb": "MongoDB"}
 SIZES = (10, 1_000, 10_000, 100_000)
 # Of the API: by default, and at most.
 PAGE, LONGEST_PAGE, MESSAGES_PAGE = 50, 100, 200
 PAGES_BEFORE_A_LATER_ONE = 50
+# Cold reads need more changes than a person is allowed in a minute.
+LIMITS = {"API_WRITE_LIMIT": "off"}
 ROUNDS, REQUESTS_EACH_ROUND = 10, 20
 QUICK_ROUNDS, QUICK_REQUESTS = 3, 8
 # What is slow gets fewer requests, so that the whole takes minutes.
@@ -83,7 +84,7 @@ def main() -> None:
     introduce("Reading conversations over HTTP", markdown=options.markdown)
     for store in options.store or STORES:
         tell(f"{STORES[store]} ...")
-        with site(store, sizes) as running:
+        with site(store, ["readers", *map(str, sizes)], LIMITS) as running:
             if running is None:
                 print(f"{STORES[store]}: skipped, there is no mongod; set MONGOD_BIN\n")
                 continue
@@ -175,13 +176,13 @@ def measure(running: Site, contestants: Sequence[Read], *, quick: bool) -> Table
     """In each round each contestant has its turn."""
     rounds = QUICK_ROUNDS if quick else ROUNDS
     requests = QUICK_REQUESTS if quick else REQUESTS_EACH_ROUND
-    bare = Figures(running.bare_pid)
+    bare = Figures(running.bare.pid)
     table = {(BARE, ""): bare}
     for read in contestants:
         for state in ("cold", "warm"):
             table[read.name, state] = Figures(running.server.pid, running.mongod_pid)
     for number in range(1, rounds + 1):
-        with Client(running.bare_port) as client:
+        with Client(running.bare.port) as client:
             repeat(partial(client.get, "/"), bare, requests)
         for read in contestants:
             with running.client(read.user) as client:
