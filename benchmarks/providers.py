@@ -272,7 +272,8 @@ def main() -> None:
         return
     rounds, each = (3, 100) if given.quick else (ROUNDS, 500)
     figures = measure(rounds, each)
-    introduce(f"Providers, medians of {rounds} rounds", markdown=given.markdown)
+    introduce("Providers", markdown=given.markdown)
+    print(f"Medians of {rounds} rounds.", end="\n\n")
     show(table(figures), markdown=given.markdown)
 
 
