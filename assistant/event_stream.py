@@ -10,12 +10,13 @@ from typing import cast
 from uuid import UUID
 
 import msgspec
-from channels.db import database_sync_to_async
 
+from assistant.answer_log import AnswerLog
 from assistant.events import Event, ReasoningDelta, TextDelta
-from assistant.generations import RunningGeneration
 from assistant.models import Generation
+from assistant.saving import Found
 from assistant.ui_messages import START, Answer, Placed, Position, Translation
+from chatcore.db import in_thread
 
 logger = logging.getLogger("chatcore.stream")
 
@@ -56,11 +57,11 @@ def seen(event_id: str) -> Seen | None:
     return Seen(UUID(found[1]), position)
 
 
-def _translation(record: Generation, after: Position = START) -> Translation:
+def _translation(record: Generation, conversation_id: str, after: Position = START) -> Translation:
     answer = Answer(
         id=record.answer_id,
         generation_id=str(record.pk),
-        conversation_id=record.conversation.client_id,
+        conversation_id=conversation_id,
         question_id=record.parent_id,
         model=f"{record.provider}:{record.model}",
     )
@@ -82,27 +83,27 @@ def _done(generation_id: UUID) -> bytes:
     return b"id: %b:end\n" % str(generation_id).encode() + _DONE
 
 
-def saved(record: Generation) -> bytes:
+def saved(found: Found) -> bytes:
     """An answer that has ended, whole. Its log is gone, so that its events have no ids."""
-    said: list[Event] = []
-    if record.reasoning:
-        said.append(ReasoningDelta(record.reasoning))
-    if record.text:
-        said.append(TextDelta(record.text))
-    translation = _translation(record)
+    record, said = found.generation, list[Event]()
+    if found.progress.reasoning:
+        said.append(ReasoningDelta(found.progress.reasoning))
+    if found.progress.text:
+        said.append(TextDelta(found.progress.text))
+    translation = _translation(record, found.conversation_id)
     chunks = translation.begin() + translation.add(said)
     chunks += translation.end(record.status, record.error)
     return _events(chunks, None) + _done(record.pk)
 
 
 async def parts(
-    log: RunningGeneration, record: Generation, after: Position, is_still_valid: Callable[[], bool]
+    log: AnswerLog, record: Generation, after: Position, is_still_valid: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
     """What one reader is sent: the first piece at once, then a part for each display refresh.
 
     It waits for whoever reads, and keeps nothing for them.
     """
-    translation = _translation(record, after)
+    translation = _translation(record, record.conversation.client_id, after)
     caller = _Caller(is_still_valid)
     yield _events(translation.begin(), log.id)
     async for batch in _batches(log):
@@ -114,7 +115,9 @@ async def parts(
             continue
         if part := _events(translation.add(batch), log.id):
             yield part
-        await asyncio.sleep(DISPLAY_SECONDS)
+    if log.is_running:
+        # Redis is away, and the answer is made in another process: whoever asks again finds it.
+        return
     yield _events(translation.end(log.status, log.error), log.id) + _done(log.id)
 
 
@@ -129,7 +132,7 @@ class _Caller:
         if time.monotonic() - self._checked_at <= CHECK_SECONDS:
             return True
         try:
-            if not await database_sync_to_async(self._is_still_valid)():
+            if not await in_thread(self._is_still_valid):
                 return False
         except Exception as error:
             # A store that is away is no reason to take an answer from whoever reads it.
@@ -138,9 +141,9 @@ class _Caller:
         return True
 
 
-async def _batches(log: RunningGeneration) -> AsyncIterator[list[Event] | None]:
+async def _batches(log: AnswerLog) -> AsyncIterator[list[Event] | None]:
     """The whole log in batches as they come, and None for each `KEEPALIVE_SECONDS` of silence."""
-    seq, batches = 0, log.follow(0)
+    seq, batches = 0, log.follow(0, spacing=DISPLAY_SECONDS)
     try:
         while True:
             try:
@@ -150,7 +153,7 @@ async def _batches(log: RunningGeneration) -> AsyncIterator[list[Event] | None]:
                 return
             except TimeoutError:
                 # The follower ended with its wait. Another one goes on where it was.
-                batches = log.follow(seq)
+                batches = log.follow(seq, spacing=DISPLAY_SECONDS)
                 yield None
             else:
                 seq += len(batch)

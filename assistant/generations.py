@@ -40,8 +40,8 @@ REAP_EVERY_SAVES = 5
 LONGEST_PAUSE_SECONDS = 30.0
 # How much later another process sees a piece, at most; one round trip for all answers.
 PUBLISH_SECONDS = 0.05
-# Beyond the deadline of an answer, so that a stream outlives what it is about.
-STREAM_SECONDS = 60 * 60
+# For how long a stream outlives the longest answer: what a killed process wrote is read from it.
+STREAM_OUTLIVES_SECONDS = 10 * 60
 
 
 class RunningGeneration(AnswerLog):
@@ -90,7 +90,8 @@ class RunningGeneration(AnswerLog):
         self._reader.cancel()
 
     async def _read(self) -> None:
-        async for event in engine.run(self._provider, self._prompt):
+        deadline = float(settings.ANSWER_DEADLINE_SECONDS)
+        async for event in engine.run(self._provider, self._prompt, deadline=deadline):
             match event:
                 case Usage():
                     self.usage = event
@@ -160,16 +161,21 @@ class Registry:
         self._relay: Relay | None = None
         self._is_closing = False
 
+    @property
+    def is_open(self) -> bool:
+        return any(not timer.done() for timer in self._timers)
+
     def open(self) -> None:
         """Begin to save and to reap in the loop that calls, once for each process."""
         loop = asyncio.get_running_loop()
-        if self._loop is loop and not self._timers[0].done():
+        if self._loop is loop and self.is_open:
             return
         self._loop, self._is_closing = loop, False
         self._timers = [asyncio.create_task(self._keep())]
         if settings.REDIS_URL:
             me = str(new_id())
-            self._relay = Relay(settings.REDIS_URL, me, self._hear, lifetime=STREAM_SECONDS)
+            lifetime = settings.ANSWER_DEADLINE_SECONDS + STREAM_OUTLIVES_SECONDS
+            self._relay = Relay(settings.REDIS_URL, me, self._hear, lifetime=lifetime)
             self._timers.append(asyncio.create_task(self._publish(self._relay)))
 
     # --- Beginning and stopping -----------------------------------------------------------------

@@ -32,6 +32,9 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     def running(self) -> "GenerationQuerySet":
         return self.filter(status=GenerationStatus.RUNNING)
 
+    def with_chat(self) -> "GenerationQuerySet":
+        return self.select_related("conversation")
+
     def silent_since(self, moment: datetime) -> "GenerationQuerySet":
         """Running by their word, but not heard of since: their process is gone."""
         return self.running().filter(heartbeat_at__lt=moment)

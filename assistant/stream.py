@@ -19,12 +19,13 @@ from rest_framework.views import APIView
 
 from accounts.authentication import still_valid
 from accounts.models import User
-from assistant import catalog, event_stream, turns
-from assistant.generations import RunningGeneration, owner, registry
+from assistant import event_stream, saving, turns
+from assistant.generations import registry
 from assistant.models import Generation, GenerationQuerySet, GenerationStatus
 from assistant.ui_messages import START, Position
 from assistant.ui_requests import StreamRequest, question_of
-from chatcore import clock, errors, limits, validation
+from chatcore import errors, limits, validation
+from chatcore.db import in_thread
 from chatcore.rest import JSONRenderer
 from chatcore.schema import errors_of
 from conversations.models import Conversation
@@ -32,6 +33,7 @@ from conversations.shapes import ClientId
 
 # For a provider's connection to be closed and the answer to be saved.
 STOP_SECONDS = 2.0
+LOOK_AGAIN_SECONDS = 0.2
 
 HEADERS = {
     "x-vercel-ai-ui-message-stream": "v1",
@@ -69,18 +71,18 @@ class _StreamView(APIView):
 
         All of what is saved if it has ended. Raises Unavailable if it runs where it cannot be read.
         """
-        log = async_to_sync(_log_of)(record)
+        log = async_to_sync(registry.log_of)(record)
         if log is not None:
             after = after if after.seq <= log.seq else START
             events = event_stream.parts(log, record, after, still_valid(request))
             return StreamingHttpResponse(events, "text/event-stream", headers=HEADERS)
         # It may have ended since it was looked up.
-        saved = Generation.objects.filter(pk=record.pk).with_chat().first()
-        if saved is None:
+        found = saving.find(_user(request), record.pk)
+        if found is None:
             return HttpResponse(status=204)
-        if saved.status == GenerationStatus.RUNNING:
+        if found.generation.status == GenerationStatus.RUNNING:
             raise _made_elsewhere()
-        return HttpResponse(event_stream.saved(saved), "text/event-stream", headers=HEADERS)
+        return HttpResponse(event_stream.saved(found), "text/event-stream", headers=HEADERS)
 
 
 class StreamView(_StreamView):
@@ -160,9 +162,7 @@ class ResumeView(_StreamView):
     )
     def delete(self, request: Request, conversation_id: str) -> HttpResponseBase:
         for record in _answers(_user(request), conversation_id).running():
-            is_ours = async_to_sync(_stop_and_wait)(record)
-            if not is_ours and Generation.objects.running().filter(pk=record.pk).exists():
-                raise _made_elsewhere()
+            async_to_sync(_stop_and_wait)(record)
         return HttpResponse(status=204)
 
 
@@ -213,39 +213,26 @@ def _made_elsewhere() -> errors.Unavailable:
 
 # --- The answers that run -----------------------------------------------------------------------
 def _begin(user: User, question: turns.Question, model: str | None) -> turns.Turn:
-    turn = turns.begin(user, question, model, owner=owner(), now=clock.now())
-    if turn.is_new:
-        async_to_sync(_start)(turn)
-    return turn
+    if not registry.is_open:
+        # By a server that is none of ours; `manage.py start` opens it.
+        async_to_sync(_open)()
+    return registry.begin(user, question, model)
 
 
-async def _start(turn: turns.Turn) -> None:
-    record = turn.generation
-    provider = catalog.providers()[record.provider]
-    # In a context of its own: the request's thread is not the answer's to use.
-    Context().run(registry.start, record, provider, turn.prompt)
+async def _open() -> None:
+    # In a context of its own: the request's thread is not the timers' to use.
+    Context().run(registry.open)
 
 
-async def _log_of(record: Generation) -> RunningGeneration | None:
-    return registry.find(record.pk)
-
-
-async def _stop(record: Generation) -> None:
-    if running := registry.find(record.pk):
-        running.stop()
-
-
-async def _stop_and_wait(record: Generation) -> bool:
-    """Return when the answer is saved, so that a question behind it finds it.
-
-    False if it does not run where we can see its end.
-    """
-    log = await _log_of(record)
-    await _stop(record)
-    if log is None:
-        return False
+async def _stop_and_wait(record: Generation) -> None:
+    """Return when the answer is saved, so that a question behind it finds it."""
+    log = await registry.log_of(record)
+    await registry.stop(record)
     with suppress(TimeoutError):
         async with asyncio.timeout(STOP_SECONDS):
-            async for _ in log.follow(log.seq):
-                pass
-    return True
+            if log is not None:
+                async for _ in log.follow(log.seq):
+                    pass
+            # Its process may be out of hearing, and looks once a second whether it is to stop.
+            while not await in_thread(saving.ended, {record.pk}):  # noqa: ASYNC110  no event here
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)

@@ -128,6 +128,7 @@ def _earlier(user: User, question: Question) -> Turn | None:
     conversation = rows.one(Conversation, id=generation.conversation_id)
     if conversation is None:
         return None
+    generation.conversation = conversation
     return Turn(generation, conversation, Prompt("", ()), is_new=False)
 
 
@@ -183,7 +184,7 @@ def _generation(
     user: User, question: Question, choice: Choice, conversation: Conversation, asked: Said
 ) -> Generation:
     return Generation(
-        conversation_id=conversation.pk,
+        conversation=conversation,
         user_id=user.pk,
         request_id=question.request_id,
         parent_id=asked.client_id,
