@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from tests.degradation.steps import Person
 from tests.server import Server
@@ -24,7 +25,7 @@ class Tab:
         self._socket = self._open.enter_context(
             connect(
                 f"ws://localhost:{self.port}/ws/assistant",
-                origin=f"http://localhost:{self.port}",  # type: ignore[arg-type]
+                origin=Origin(f"http://localhost:{self.port}"),
                 additional_headers={"Cookie": cookies},
                 compression=None,
                 max_size=None,
@@ -77,7 +78,7 @@ class Tab:
         return self.statuses[generation]
 
     def _take(self, frame: dict[str, Any]) -> None:
-        key = frame.get("generationId")
+        key = str(frame.get("generationId"))
         match frame["type"]:
             case "delta":
                 self.texts[key] = self.texts.get(key, "") + frame["text"]
