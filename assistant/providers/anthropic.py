@@ -19,11 +19,10 @@ from assistant.events import (
 )
 from assistant.providers.base import Prompt
 from assistant.providers.errors import ContextTooLong, NetworkError, Refused
-from assistant.providers.wire import HttpProvider, as_messages, told_in_stream
+from assistant.providers.wire import HttpProvider, messages_of, told_in_stream
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic, AsyncAPIResponse
-    from anthropic.types import MessageParam
 
 # The API asks for a limit; every current model allows this much.
 MAX_TOKENS = 32_000
@@ -80,8 +79,9 @@ class AnthropicProvider(HttpProvider["AsyncAnthropic"]):
         return client.messages.with_streaming_response.create(
             model=prompt.model,
             max_tokens=MAX_TOKENS,
-            messages=cast("list[MessageParam]", as_messages(prompt)),
+            messages=[],
             stream=True,
+            extra_body=messages_of(prompt),
         )
 
     def _reader(self) -> "_StreamReader":

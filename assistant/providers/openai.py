@@ -13,11 +13,10 @@ from msgspec import Struct
 from assistant.events import Event, Finished, ReasoningDelta, TextDelta, ToolCall, Usage, tokens
 from assistant.providers.base import Prompt
 from assistant.providers.errors import NetworkError, Refused
-from assistant.providers.wire import HttpProvider, as_messages, told_in_stream
+from assistant.providers.wire import HttpProvider, messages_of, told_in_stream
 
 if TYPE_CHECKING:
     from openai import AsyncAPIResponse, AsyncOpenAI
-    from openai.types.chat import ChatCompletionMessageParam
 
 
 class _Function(Struct):
@@ -66,9 +65,10 @@ class OpenAIProvider(HttpProvider["AsyncOpenAI"]):
     ) -> AbstractAsyncContextManager["AsyncAPIResponse[Any]"]:
         return client.chat.completions.with_streaming_response.create(
             model=prompt.model,
-            messages=cast("list[ChatCompletionMessageParam]", as_messages(prompt)),
+            messages=[],
             stream=True,
             stream_options={"include_usage": True},
+            extra_body=messages_of(prompt),
         )
 
     def _reader(self) -> "_StreamReader":

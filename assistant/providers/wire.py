@@ -48,13 +48,18 @@ class ClientPerLoop(Generic[Client]):
     def __init__(self, make: Callable[[], Client]) -> None:
         self._make = make
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = WeakKeyDictionary()
+        # Of many first questions at once one makes the client, and the others wait for it.
+        self._making: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+            WeakKeyDictionary()
+        )
 
     async def get(self) -> Client:
         loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            made = await asyncio.to_thread(self._make)
-            client = self._clients.setdefault(loop, made)
+        if (client := self._clients.get(loop)) is not None:
+            return client
+        async with self._making.setdefault(loop, asyncio.Lock()):
+            if (client := self._clients.get(loop)) is None:
+                client = self._clients[loop] = await asyncio.to_thread(self._make)
         return client
 
     async def close(self) -> None:
@@ -154,9 +159,12 @@ class HttpProvider(ABC, Generic[Client]):
                     yield event
 
 
-def as_messages(prompt: Prompt) -> list[dict[str, str]]:
-    """The prompt as both providers write it."""
-    return [{"role": message.role, "content": message.text} for message in prompt.messages]
+def messages_of(prompt: Prompt) -> dict[str, Any]:
+    """The prompt as both providers write it, for the part of a request that an SDK passes on as it
+    is: to look each message over takes it 0.3 ms, which a long chat pays at every question.
+    """
+    messages = [{"role": message.role, "content": message.text} for message in prompt.messages]
+    return {"messages": messages}
 
 
 def body_of(response: Any) -> AsyncIterator[bytes]:
