@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 import pytest_asyncio
@@ -12,8 +13,9 @@ from django.conf import settings as django_settings
 from django.db import OperationalError
 from django.test import Client
 
-from assistant import consumers, frames
+from assistant import consumers, frames, turns
 from assistant.models import Generation
+from assistant.sockets import STALLED_SECONDS, sockets
 from chatcore.env import Rate
 from conversations.models import Conversation, Message
 from tests.fakes.provider import WORDS, Reply
@@ -394,3 +396,98 @@ async def test_an_unknown_socket_address_is_refused():
     connected, _ = await socket.connect()
 
     assert not connected
+
+
+# --- Other tabs -----------------------------------------------------------------------------------
+async def another_tab(user) -> Tab:
+    one = Tab(await sync_to_async(log_in)(user))
+    await one.open()
+    await one.receive()
+    return one
+
+
+async def test_other_tabs_of_the_person_hear_of_a_turn_and_follow_it(tab, bob, alice, provider):
+    other, stranger = await another_tab(bob), await another_tab(alice)
+
+    await tab.send(SEND)
+    started, *rest = await tab.until("finished")
+    begun = await other.receive()
+    await other.send({"type": "attach", "generationId": begun["generationId"], "after": 0})
+    followed = await other.receive()
+
+    assert begun == {
+        "type": "begun",
+        **{name: started[name] for name in ("requestId", "conversationId", "title", "model")},
+        **{name: started[name] for name in ("generationId", "answerId")},
+        "question": {"id": "m1", "parentId": None, "text": "What is the answer?"},
+    }
+    assert followed["text"] == text_of(rest) == WORDS
+    assert "begun" not in [frame["type"] for frame in rest]
+    assert await stranger.socket.receive_nothing()
+    await other.close()
+    await stranger.close()
+
+
+# --- Going on from an answer that ended early -----------------------------------------------------
+async def test_an_answer_that_broke_off_is_continued_in_one_text(tab, provider):
+    # Cut off in its middle, where the provider is not asked again.
+    provider.reply_with(Reply("Half an answer", cut_after=2), Reply(" and the rest."))
+    await tab.send(SEND)
+    first, *_, failed = await tab.until("finished")
+
+    answer_id = first["answerId"]
+    goes_on = {"type": "continue", "requestId": "r2", "conversationId": "c1"}
+    await tab.send({**goes_on, "messageId": answer_id})
+    started, *rest = await tab.until("finished")
+
+    assert failed["status"] == "failed"
+    assert (started["messageId"], rest[-1]["status"]) == ("m1", "done")
+    assert text_of(rest) == "Half an and the rest."
+    asked = [(each["role"], each["content"]) for each in provider.requests[-1].body["messages"]]
+    assert asked == [
+        ("user", "What is the answer?"),
+        ("assistant", "Half an"),
+        ("user", turns.GO_ON),
+    ]
+    stored = {each.client_id: each.content async for each in Message.objects.filter(parent_id="m1")}
+    assert stored == {answer_id: "Half an", started["answerId"]: "Half an and the rest."}
+
+
+# --- Sockets out of order -------------------------------------------------------------------------
+async def test_a_socket_that_sends_without_end_is_closed(tab, monkeypatch):
+    monkeypatch.setattr(consumers, "MOST_FRAMES", 3)
+    for _ in range(4):
+        await tab.send({"type": "ping"})
+
+    seen = [await tab.socket.receive_output(timeout=5) for _ in range(4)]
+
+    assert [each["type"] for each in seen] == [*["websocket.send"] * 3, "websocket.close"]
+    assert seen[-1]["code"] == consumers.TOO_MANY_FRAMES
+
+
+async def test_a_socket_follows_so_many_answers_and_no_more(tab, provider, monkeypatch):
+    monkeypatch.setattr(consumers, "MOST_FOLLOWED", 1)
+    provider.reply_with(Reply(silent_after=1), Reply())
+    await tab.send(SEND)
+    await tab.until("delta")
+
+    await tab.send({**SEND, "requestId": "r2", "conversationId": "c2"})
+    started, error = await tab.until("error")
+
+    assert (started["requestId"], error["code"]) == ("r2", "too_many_followed")
+
+
+async def test_a_page_that_does_not_read_is_dropped_with_a_code(tab, bob):
+    (socket,) = sockets._of[str(bob.pk)]
+    now = time.monotonic()
+
+    socket.waits_since = now - STALLED_SECONDS + 1
+    sockets.drop_stalled(now)
+    socket.waits_since = None
+    sockets.drop_stalled(now + 3600)
+    assert await tab.socket.receive_nothing()
+    socket.waits_since = now - STALLED_SECONDS - 1
+    sockets.drop_stalled(now)
+
+    closed = await tab.socket.receive_output(timeout=5)
+    assert (closed["type"], closed["code"]) == ("websocket.close", consumers.DID_NOT_READ)
