@@ -111,7 +111,11 @@ class AssistantConsumer(AsyncWebsocketConsumer):
     async def _begin(self, frame: frames.Send | frames.Regenerate | frames.Continue) -> None:
         # Before anything begins: what this socket has asked is no news to it.
         self.asked.add(frame["requestId"])
-        turn = await self._in_store(registry.begin, frames.question_of(frame), frame["model"])
+        try:
+            question = frames.question_of(frame)
+            turn = await self._in_store(registry.begin, question, frame["model"])
+        finally:
+            self.asked.discard(frame["requestId"])
         await self._send(frames.started(turn))
         if running := registry.find(turn.generation.pk):
             self._follow(running, 0)

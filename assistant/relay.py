@@ -65,6 +65,7 @@ class Relay:
         self._publishing = asyncio.Lock()
         self._followed: dict[UUID, _Followed] = {}
         self._reading: asyncio.Task[None] | None = None
+        self.is_listening = False
         self._listening = asyncio.create_task(self._listen())
 
     async def close(self) -> None:
@@ -200,6 +201,8 @@ class Relay:
                         await self._hear_all(news)
                 except (RedisError, OSError, TimeoutError) as error:
                     self._breaker.failed(error)
+                finally:
+                    self.is_listening = False
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _hear_all(self, news: Any) -> None:
@@ -216,6 +219,7 @@ class Relay:
             elif message["type"] == "message":
                 self._heard(message["data"])
             else:
+                self.is_listening = True
                 self._breaker.answered()
 
     def _heard(self, data: bytes) -> None:

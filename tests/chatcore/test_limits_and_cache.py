@@ -36,7 +36,7 @@ def valkey():
 def redis_cache(valkey, settings, monkeypatch):
     """The product's cache as `caches["default"]`, with a breaker that opens for PAUSE seconds."""
     url = f"redis://127.0.0.1:{valkey.port}/0"
-    monkeypatch.setattr(ResilientRedisCache, "_breakers", {url: redis_breaker(PAUSE)})
+    monkeypatch.setattr(cache_module, "_breakers", {url: redis_breaker(PAUSE)})
     settings.CACHES = {
         "default": {
             "BACKEND": "chatcore.cache.ResilientRedisCache",
@@ -244,7 +244,7 @@ def test_nobody_is_refused_because_redis_was_emptied_in_the_middle_of_a_count(
 
 def test_the_password_of_redis_does_not_reach_the_log(settings, monkeypatch, caplog):
     url = "redis://:hunter2@127.0.0.1:9/0"
-    monkeypatch.setattr(ResilientRedisCache, "_breakers", {})
+    monkeypatch.setattr(cache_module, "_breakers", {})
 
     with caplog.at_level(logging.DEBUG):
         cache = cache_module.ResilientRedisCache(url, {})
