@@ -81,16 +81,15 @@ class Relay:
     # --- Of our own answers ---------------------------------------------------------------------
     async def publish(self, answers: Iterable[Published]) -> None:
         """Write what is not in their streams yet, in one round trip. Never raises."""
-        if self._breaker.is_open():
+        # Looked at first: the breaker lets one caller try Redis, and who has nothing to say would
+        # take that turn from whoever has.
+        behind = [each for each in answers if each.published != len(each.events)]
+        if not behind or self._breaker.is_open():
             return
         # One at a time: what is written twice does no harm, what is written out of order would.
         async with self._publishing, self._asking():
             pipeline = self._redis.pipeline(transaction=False)
-            written: list[tuple[Published, int] | None] = []
-            for answer in answers:
-                written += _write(pipeline, answer, self._lifetime)
-            if not written:
-                return
+            written = [entry for each in behind for entry in _write(pipeline, each, self._lifetime)]
             for entry, reply in zip(written, await pipeline.execute(), strict=True):
                 if entry is not None:
                     answer, end = entry
@@ -182,6 +181,8 @@ class Relay:
             followed.idle_looks = 0 if followed.log.is_followed else followed.idle_looks + 1
             if followed.idle_looks > 1 or not followed.log.is_running:
                 del self._followed[key]
+                # It grows no more: who was slow to begin asks again.
+                followed.log.cut_off()
 
     def _let_all_go(self) -> None:
         for followed in self._followed.values():

@@ -234,6 +234,24 @@ async def test_news_reach_all_others_also_after_redis_was_away(process, valkey):
     assert here.heard == []
 
 
+async def test_who_has_nothing_to_say_does_not_take_the_turn_to_try_redis(process, valkey):
+    here = process()
+    answer = Answer(WORDS)
+    await here.publish([answer])
+    breaker = here._breaker
+    here._listening.cancel()
+    breaker.seconds = 0.0
+    breaker.failed(ConnectionError())
+
+    await here.publish([])
+    await here.publish([answer])
+    assert breaker.has_failed
+    answer.add(WORDS)
+    await here.publish([answer])
+
+    assert not breaker.has_failed
+
+
 async def test_news_of_another_kind_of_program_harm_nothing(process, client, caplog):
     there = process()
     await until(lambda: there.is_listening)
@@ -251,10 +269,12 @@ async def test_what_nobody_follows_any_more_is_let_go(process):
     here, there = process(), process()
     answer = Answer(WORDS[:1])
     await here.publish([answer])
-    await there.follow(answer.id)
-    assert [log.id for log in there.quiet()] == [answer.id]
+    log = await there.follow(answer.id)
+    assert [each.id for each in there.quiet()] == [answer.id]
 
     await until(lambda: there.quiet() == [])
+    # Whoever comes to follow it after all is not left waiting.
+    assert await _collect(log) == WORDS[:1]
 
 
 async def test_streams_leave_nothing_behind(process, client):
