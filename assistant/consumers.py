@@ -44,24 +44,26 @@ class AssistantConsumer(AsyncWebsocketConsumer):
         self.followers: dict[UUID, asyncio.Task[None]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.asked: set[str] = set()
+        self.person = ""
         self.waits_since: float | None = None
         self.frames, self.frames_since = 0, time.monotonic()
         try:
             await super().__call__(scope, receive, send)
         finally:
             # After an exception in a handler `disconnect` never runs; this does.
-            sockets.remove(str(scope["user"].pk), self)
+            sockets.remove(self.person, self)
             for task in (*self.followers.values(), *self.tasks):
                 task.cancel()
 
     async def connect(self) -> None:
         # Accepted first: a page cannot tell a refused handshake from a broken network.
         await self.accept()
-        if not self.scope["user"].is_authenticated:
+        if self.scope["user"] is None:
             await self.close(code=NOT_LOGGED_IN)
             return
         registry.open()
-        sockets.add(str(self.scope["user"].pk), self)
+        self.person = str(self.scope["user"].pk)
+        sockets.add(self.person, self)
         await self._send({"type": "ready", "protocol": frames.PROTOCOL_VERSION})
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -206,7 +208,7 @@ class AssistantConsumer(AsyncWebsocketConsumer):
         out or been locked out since the socket was opened. Raises SessionEnded."""
 
         def call() -> Result:
-            return work(user_of_session(self.scope["session"].session_key), *args, **kwargs)
+            return work(user_of_session(self.scope["session_key"]), *args, **kwargs)
 
         return await in_thread(call)
 

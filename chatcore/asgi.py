@@ -8,11 +8,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatcore.settings")
 # Loads the apps; what follows imports models.
 django.setup(set_prefix=False)
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import WebsocketDenier  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
+from accounts.sessions import PersonOfSocket  # noqa: E402
 from assistant.consumers import AssistantConsumer  # noqa: E402
 from chatcore.error_pages import RefuseSocketsWhileStoreIsAway  # noqa: E402
 from chatcore.handler import Handler  # noqa: E402
@@ -26,7 +26,7 @@ application = ProtocolTypeRouter(
     {
         "http": Handler(),
         "websocket": OriginValidator(
-            RefuseSocketsWhileStoreIsAway(AuthMiddlewareStack(URLRouter(sockets)))
+            RefuseSocketsWhileStoreIsAway(PersonOfSocket(URLRouter(sockets)))
         ),
     }
 )
