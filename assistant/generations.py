@@ -166,9 +166,9 @@ class Registry:
         return any(not timer.done() for timer in self._timers)
 
     def open(self) -> None:
-        """Begin to save and to reap in the loop that calls, once for each process."""
+        """Begin to save and to reap in the loop that calls, once: what was closed stays closed."""
         loop = asyncio.get_running_loop()
-        if self._loop is loop and self.is_open:
+        if self._loop is loop:
             return
         self._loop, self._is_closing = loop, False
         self._timers = [asyncio.create_task(self._keep())]
@@ -276,7 +276,10 @@ class Registry:
     # --- Looking after --------------------------------------------------------------------------
     async def _publish(self, relay: Relay) -> None:
         while True:
-            await relay.publish(list(self._running.values()))
+            try:
+                await relay.publish(self._running.values())
+            except Exception:
+                logger.exception("Running answers could not be shown to other processes")
             await asyncio.sleep(PUBLISH_SECONDS)
 
     async def _keep(self) -> None:
