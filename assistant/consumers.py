@@ -12,7 +12,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from accounts.models import User
 from accounts.sessions import SessionEnded, user_of_session
-from assistant import frames, saving, turns
+from assistant import frames, saving, shown, turns
 from assistant.answer_log import AnswerLog
 from assistant.generations import registry
 from assistant.models import GenerationStatus
@@ -107,6 +107,8 @@ class AssistantConsumer(AsyncWebsocketConsumer):
                 await self._attach(await self._find(frame["generationId"]), frame["after"])
             case "stop":
                 await self._stop(await self._find(frame["generationId"]))
+            case "sync":
+                await self._show_anew(frame)
             case "ping":
                 await self._send({"type": "pong"})
 
@@ -170,6 +172,14 @@ class AssistantConsumer(AsyncWebsocketConsumer):
         await registry.stop(found.generation)
         if found.generation.pk not in self.followers:
             await self._attach(found, None)
+
+    async def _show_anew(self, frame: frames.Sync) -> None:
+        chat, now_shown = await self._in_store(
+            shown.since, frame["conversationId"], frame["messageId"]
+        )
+        if chat is None:
+            raise turns.TurnRefused("not_found", "This chat is not there any more.")
+        await self._send(frames.synced(chat, now_shown))
 
     # --- What the process's list of sockets asks of each ----------------------------------------
     def hear(self, frame: Mapping[str, Any]) -> None:

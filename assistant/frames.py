@@ -9,9 +9,10 @@ from msgspec import Meta
 from assistant.answer_log import AnswerLog
 from assistant.events import Event, ReasoningDelta, Retrying, TextDelta, ToolCall
 from assistant.saving import Found
+from assistant.shown import RunningAnswer, Shown, ShownMessage
 from assistant.turns import Question, Turn
 from chatcore.validation import fault_of
-from conversations.models import CLIENT_ID_PATTERN
+from conversations.models import CLIENT_ID_PATTERN, Conversation
 
 PROTOCOL_VERSION = 1
 # Well below the server's own limit of 1 MiB, past which it can only hang up.
@@ -71,19 +72,28 @@ class Stop(TypedDict):
     generationId: UUID
 
 
+class Sync(TypedDict):
+    """Ask what is to be shown of a chat, if that does not end with this message any more."""
+
+    type: Literal["sync"]
+    conversationId: ClientId
+    messageId: ClientId | None
+
+
 class Ping(TypedDict):
     """Ask whether the socket is alive."""
 
     type: Literal["ping"]
 
 
-ClientFrame = Send | Regenerate | Continue | Attach | Stop | Ping
+ClientFrame = Send | Regenerate | Continue | Attach | Stop | Sync | Ping
 _CLIENT_FRAMES: dict[str, Any] = {
     "send": Send,
     "regenerate": Regenerate,
     "continue": Continue,
     "attach": Attach,
     "stop": Stop,
+    "sync": Sync,
     "ping": Ping,
 }
 
@@ -130,6 +140,23 @@ class Begun(TypedDict):
     answerId: str
     model: str
     question: AskedQuestion
+
+
+class ConversationFrame(TypedDict):
+    """All that is to be shown of a chat; it takes the place of what the client had."""
+
+    type: Literal["conversation"]
+    conversationId: str
+    title: str
+    messages: list[ShownMessage]
+    running: RunningAnswer | None
+
+
+class Unchanged(TypedDict):
+    """The chat ends with the message that the client named."""
+
+    type: Literal["unchanged"]
+    conversationId: str
 
 
 class Snapshot(TypedDict):
@@ -208,6 +235,8 @@ ServerFrame = (
     | Pong
     | Started
     | Begun
+    | ConversationFrame
+    | Unchanged
     | Snapshot
     | Delta
     | ToolCallFrame
@@ -324,6 +353,18 @@ def begun(turn: Turn) -> Begun:
             "parentId": asked.parent_id,
             "text": asked.content,
         },
+    }
+
+
+def synced(conversation: Conversation, shown: Shown | None) -> ConversationFrame | Unchanged:
+    """The reply to `sync`, of what `shown.since` found."""
+    if shown is None:
+        return {"type": "unchanged", "conversationId": conversation.client_id}
+    return {
+        "type": "conversation",
+        "conversationId": conversation.client_id,
+        "title": conversation.title,
+        **shown,
     }
 
 

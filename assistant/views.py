@@ -11,9 +11,9 @@ from accounts.permissions import may_administer
 from accounts.sessions import person
 from assistant import catalog
 from assistant.frames import MAX_TEXT_CHARACTERS
-from assistant.models import Generation
+from assistant.shown import Shown, shown
 from conversations import pages
-from conversations.models import Conversation, Message, branch
+from conversations.models import Conversation
 
 LISTED_CONVERSATIONS = 200
 
@@ -43,39 +43,9 @@ def chat(request: HttpRequest, conversation_id: str | None = None) -> HttpRespon
 
 def _page_data(conversation: Conversation | None) -> dict[str, Any]:
     """What the page's script begins with, in the shapes of docs/stream-protocol.md."""
-    data: dict[str, Any] = {
-        "conversationId": None,
-        "messages": [],
-        "running": None,
+    chat: Shown = shown(conversation) if conversation else {"messages": [], "running": None}
+    return {
+        "conversationId": conversation and conversation.client_id,
         "maxTextCharacters": MAX_TEXT_CHARACTERS,
-    }
-    if conversation is None:
-        return data
-    # In this order: an answer that ends between the two is then among the messages.
-    running = Generation.objects.running().filter(conversation=conversation).last()
-    messages = list(conversation.messages.in_order())
-    # The branch that was written to last.
-    leaf_id = running.parent_id if running else messages[-1].client_id if messages else None
-    return {
-        **data,
-        "conversationId": conversation.client_id,
-        "messages": [_message_data(message) for message in branch(messages, leaf_id)],
-        "running": running
-        and {
-            "generationId": str(running.pk),
-            "answerId": running.answer_id,
-            "parentId": running.parent_id,
-        },
-    }
-
-
-def _message_data(message: Message) -> dict[str, Any]:
-    return {
-        "id": message.client_id,
-        "parentId": message.parent_id,
-        "role": message.role,
-        "parts": message.parts,
-        "model": message.model,
-        "status": message.status,
-        "error": message.error,
+        **chat,
     }

@@ -30,6 +30,7 @@ let messages = []; // the branch that is shown, first to last
 let pending = null; // {frame, question?, replaced?, isSent, isStopped?}: not yet known to be saved
 let unsure = null; // the frame of a question that may have been saved although it was given back
 let running = null; // {generationId, seq, answer, isStopped?}: the answer that is being made
+let mayHaveMissed = false; // the socket was away: another tab may have written to this chat
 let waitingTimer = null;
 let isLeaving = false; // another page is on its way
 let endCountdown = () => {};
@@ -46,6 +47,19 @@ const composer = createComposer(form, {
   maxCharacters: page.maxTextCharacters,
 });
 
+const lastId = () => messages.at(-1)?.id ?? null;
+
+/** The stored messages, first to last. Those that are shown already stay as they are. */
+function show(stored) {
+  const isShown = (message, place) => message.id === messages[place]?.id;
+  const change = stored.findIndex((message, place) => !isShown(message, place));
+  const place = change < 0 ? stored.length : change;
+  for (const message of messages.splice(place)) message.remove();
+  messages.push(...stored.slice(place).map(thread.addStored));
+  thread.toEnd();
+  update();
+}
+
 function update() {
   greeting.hidden = messages.length > 0;
   composer.answering(pending !== null || running !== null);
@@ -60,7 +74,7 @@ function send(text, model) {
     requestId: again?.requestId ?? newId(),
     conversationId: conversationId ?? again?.conversationId ?? newId(),
     messageId: again?.messageId ?? newId(),
-    parentId: messages.at(-1)?.id ?? null,
+    parentId: lastId(),
     text,
     model,
   });
@@ -118,6 +132,7 @@ function withdraw() {
     messages.push(replaced);
   }
   update();
+  catchUp();
 }
 
 function onStarted(frame) {
@@ -156,13 +171,37 @@ function onBegun({ conversationId: id, title, generationId, answerId, question }
   if (place >= 0) {
     // Another answer to it: what stands behind it is another branch.
     for (const message of messages.splice(place + 1)) message.remove();
-  } else if ((messages.at(-1)?.id ?? null) === (question.parentId ?? null)) {
+  } else if (lastId() === (question.parentId ?? null)) {
     messages.push(thread.addUser(question));
   } else {
+    mayHaveMissed = true;
+    catchUp();
     return;
   }
-  begin(generationId, answerId, question.id);
+  follow({ generationId, answerId, parentId: question.id });
+}
+
+/** Of an answer that this tab has not asked for. */
+function follow({ generationId, answerId, parentId }) {
+  begin(generationId, answerId, parentId);
   socket.send({ type: "attach", generationId, after: 0 });
+}
+
+/** What other tabs did while nothing could be heard of it. */
+function catchUp() {
+  if (!mayHaveMissed || pending !== null || running !== null || page.conversationId === null) return;
+  mayHaveMissed = !socket.send({ type: "sync", conversationId, messageId: lastId() });
+}
+
+function onConversation(frame) {
+  if (frame.conversationId !== conversationId) return;
+  if (pending !== null || running !== null) {
+    mayHaveMissed = true;
+    return;
+  }
+  sidebar.raise(conversationId, frame.title, { isCurrent: true });
+  show(frame.messages);
+  if (frame.running) follow(frame.running);
 }
 
 function end(status, error) {
@@ -170,6 +209,7 @@ function end(status, error) {
   running = null;
   announcer.textContent = status === "done" ? "The answer is complete." : "The answer has ended.";
   update();
+  catchUp();
 }
 
 function onSnapshot(frame) {
@@ -218,6 +258,7 @@ function wait({ message, retryAfter }) {
 const handlers = {
   started: onStarted,
   begun: onBegun,
+  conversation: onConversation,
   snapshot: onSnapshot,
   error: onError,
   delta(frame) {
@@ -265,6 +306,8 @@ function goOn() {
     socket.send({ type: "attach", generationId, after: seq });
     if (running.isStopped) socket.send({ type: "stop", generationId });
   }
+  mayHaveMissed = true;
+  catchUp();
 }
 
 /** A question that this tab asked before it was reloaded, and that is not known to be saved. */
@@ -294,8 +337,7 @@ const socket = openSocket(`${scheme}//${location.host}/ws/assistant`, {
   onFrame: (frame) => handlers[frame.type]?.(frame),
 });
 
-for (const message of page.messages) messages.push(thread.addStored(message));
-thread.toEnd();
+show(page.messages);
 // It is attached to when the socket is ready.
 if (page.running) begin(page.running.generationId, page.running.answerId, page.running.parentId);
 composer.open(conversationId);

@@ -428,6 +428,80 @@ async def test_other_tabs_of_the_person_hear_of_a_turn_and_follow_it(tab, bob, a
     await stranger.close()
 
 
+# --- What happened while nothing could be heard ---------------------------------------------------
+SYNC = {"type": "sync", "conversationId": "c1"}
+
+
+async def test_a_tab_that_shows_all_of_a_chat_is_told_so(tab):
+    await tab.send(SEND)
+    started, *_ = await tab.until("finished")
+
+    await tab.send({**SYNC, "messageId": started["answerId"]})
+
+    assert await tab.receive() == {"type": "unchanged", "conversationId": "c1"}
+
+
+async def test_a_tab_that_missed_something_gets_what_is_to_be_shown(tab):
+    await tab.send(SEND)
+    started, *_ = await tab.until("finished")
+
+    await tab.send({**SYNC, "messageId": "m1"})
+    frame = await tab.receive()
+
+    question, answer = frame.pop("messages")
+    assert frame == {
+        "type": "conversation",
+        "conversationId": "c1",
+        "title": "What is the answer?",
+        "running": None,
+    }
+    assert (question["id"], question["role"]) == ("m1", "user")
+    assert answer == {
+        "id": started["answerId"],
+        "parentId": "m1",
+        "role": "assistant",
+        "parts": [{"type": "text", "text": WORDS}],
+        "model": "openai:gpt-test",
+        "status": "complete",
+        "error": None,
+    }
+
+
+async def test_a_tab_that_missed_the_beginning_of_an_answer_is_told_what_to_attach_to(
+    tab, provider
+):
+    provider.reply_with(Reply(silent_after=1))
+    await tab.send(SEND)
+    started, *_ = await tab.until("delta")
+
+    # Shown or not: a page that asks follows nothing.
+    await tab.send({**SYNC, "messageId": "m1"})
+    frame = (await tab.until("conversation"))[-1]
+
+    assert [message["id"] for message in frame["messages"]] == ["m1"]
+    assert frame["running"] == {
+        "generationId": started["generationId"],
+        "answerId": started["answerId"],
+        "parentId": "m1",
+    }
+
+
+async def test_a_chat_in_the_trash_or_of_somebody_else_is_not_there(tab, alice, bob):
+    await tab.send(SEND)
+    started, *_ = await tab.until("finished")
+    stranger = await another_tab(alice)
+
+    await stranger.send({**SYNC, "messageId": started["answerId"]})
+    chat = await in_store(Conversation.objects.get)(client_id="c1")
+    await in_store(chat.soft_delete)(chat.created_at)
+    await tab.send({**SYNC, "messageId": started["answerId"]})
+
+    for frame in (await stranger.receive(), await tab.receive()):
+        assert (frame["type"], frame["code"]) == ("error", "not_found")
+        assert frame["message"] == "This chat is not there any more."
+    await stranger.close()
+
+
 # --- Going on from an answer that ended early -----------------------------------------------------
 async def test_an_answer_that_broke_off_is_continued_in_one_text(tab, provider):
     # Cut off in its middle, where the provider is not asked again.

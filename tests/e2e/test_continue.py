@@ -108,6 +108,35 @@ def test_a_question_of_another_tab_appears_and_its_answer_streams_in(alice, prov
 
 
 @on_sqlite
+def test_what_another_tab_asked_while_this_one_heard_nothing_is_shown(alice, provider):
+    ask(alice, "The first?")
+    wait_for_the_end(alice)
+    other = alice.context.new_page()
+    waiting = []
+    # The page is there, and its socket does not get through yet.
+    other.route_web_socket(re.compile("/ws/assistant"), lambda socket: waiting.append(socket))
+    other.goto(alice.url)
+    expect(other.locator(".message-user")).to_have_count(1)
+    provider.reply_with(Reply(), Reply(text=FIRST, delay=0.01))
+    ask(alice, "The second?")
+    wait_for_the_end(alice)
+    ask(alice, "The third?")
+    expect(answers(alice).nth(2)).to_contain_text("w20")
+
+    waiting[0].connect_to_server()
+
+    expect(other.locator(".message-user")).to_have_text(
+        [re.compile("The first"), re.compile("The second"), re.compile("The third")]
+    )
+    expect(other.get_by_role("button", name="Stop the answer")).to_be_visible()
+    wait_for_the_end(other)
+    wait_for_the_end(alice)
+    bodies = [tab.locator(".message-body").all_inner_texts() for tab in (alice, other)]
+    assert bodies[0] == bodies[1]
+    assert bodies[0][-1] == FIRST
+
+
+@on_sqlite
 def test_a_new_chat_of_another_tab_is_listed_without_being_shown(alice, server):
     other = alice.context.new_page()
     other.goto(server.url)
