@@ -42,7 +42,10 @@ class AnswerLog:
         return bool(self._news)
 
     def progress(self) -> Progress:
-        return Progress(self.id, self.seq, "".join(self._text), "".join(self._reasoning))
+        # Joined once: the next time only what came since is to be added.
+        self._text[:] = ["".join(self._text)]
+        self._reasoning[:] = ["".join(self._reasoning)]
+        return Progress(self.id, self.seq, self._text[0], self._reasoning[0])
 
     def add(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -12,7 +12,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from accounts.models import User
 from accounts.sessions import SessionEnded, user_of_session
-from assistant import frames, saving, shown, turns
+from assistant import client_frames, frames, saving, shown, turns
 from assistant.answer_log import AnswerLog
 from assistant.generations import registry
 from assistant.models import GenerationStatus
@@ -72,10 +72,10 @@ class AssistantConsumer(AsyncWebsocketConsumer):
             return
         request_id: str | None = None
         try:
-            frame = frames.parse(text_data or "")
-            request_id = frames.request_id_of(frame)
+            frame = client_frames.parse(text_data or "")
+            request_id = client_frames.request_id_of(frame)
             await self._handle(frame)
-        except frames.BadFrame as error:
+        except client_frames.BadFrame as error:
             await self._send(error.frame())
         except turns.TurnRefused as error:
             await self._send(
@@ -99,7 +99,7 @@ class AssistantConsumer(AsyncWebsocketConsumer):
         self.frames += 1
         return self.frames > MOST_FRAMES
 
-    async def _handle(self, frame: frames.ClientFrame) -> None:
+    async def _handle(self, frame: client_frames.ClientFrame) -> None:
         match frame["type"]:
             case "send" | "regenerate" | "continue":
                 await self._begin(frame)
@@ -112,11 +112,13 @@ class AssistantConsumer(AsyncWebsocketConsumer):
             case "ping":
                 await self._send({"type": "pong"})
 
-    async def _begin(self, frame: frames.Send | frames.Regenerate | frames.Continue) -> None:
+    async def _begin(
+        self, frame: client_frames.Send | client_frames.Regenerate | client_frames.Continue
+    ) -> None:
         # Before anything begins: what this socket has asked is no news to it.
         self.asked.add(frame["requestId"])
         try:
-            question = frames.question_of(frame)
+            question = client_frames.question_of(frame)
             turn = await self._in_store(registry.begin, question, frame["model"])
         finally:
             self.asked.discard(frame["requestId"])
@@ -173,7 +175,7 @@ class AssistantConsumer(AsyncWebsocketConsumer):
         if found.generation.pk not in self.followers:
             await self._attach(found, None)
 
-    async def _show_anew(self, frame: frames.Sync) -> None:
+    async def _show_anew(self, frame: client_frames.Sync) -> None:
         chat, now_shown = await self._in_store(
             shown.since, frame["conversationId"], frame["messageId"]
         )

@@ -9,10 +9,12 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import Context
 from functools import cache
+from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -35,6 +37,8 @@ logger = logging.getLogger("chatcore.generations")
 Result = TypeVar("Result")
 
 SAVE_SECONDS = 1.0
+# Each answer has its turn within that time: to save hundreds at once would be a gap in all of them.
+SAVE_PARTS = 10
 REAP_EVERY_SAVES = 5
 # While the store is away an answer waits in memory, tried again after 1, 2, 4 ... 30 seconds.
 LONGEST_PAUSE_SECONDS = 30.0
@@ -53,9 +57,12 @@ class RunningGeneration(AnswerLog):
         provider: Provider,
         prompt: Prompt,
         begins_with: tuple[Event, ...] = (),
+        part: int = 0,
     ) -> None:
+        """`part` of SAVE_PARTS is when it is saved on its way."""
         super().__init__(record.pk)
         self.record = record
+        self.part = part
         self.usage: Usage | None = None
         # How much of the log stands in Redis; the relay's.
         self.published = NO_STREAM
@@ -160,6 +167,7 @@ class Registry:
         self._timers: list[asyncio.Task[None]] = []
         self._relay: Relay | None = None
         self._is_closing = False
+        self._turns = count()
 
     @property
     def is_open(self) -> bool:
@@ -217,7 +225,8 @@ class Registry:
         prompt: Prompt,
         begins_with: tuple[Event, ...] = (),
     ) -> RunningGeneration:
-        generation = RunningGeneration(record, provider, prompt, begins_with)
+        part = next(self._turns) % SAVE_PARTS
+        generation = RunningGeneration(record, provider, prompt, begins_with, part)
         self._running[generation.id] = generation
         self._hold(self._run(generation))
         if self._is_closing:
@@ -283,38 +292,50 @@ class Registry:
             await asyncio.sleep(PUBLISH_SECONDS)
 
     async def _keep(self) -> None:
-        ticks = 0
-        while True:
-            await self._tick(reap=ticks % REAP_EVERY_SAVES == 0)
-            await asyncio.sleep(SAVE_SECONDS)
-            ticks += 1
+        next_at = time.monotonic()
+        for tick in count():
+            # First of all: what was saved a moment ago is not found silent.
+            await self._try(self._save(tick % SAVE_PARTS))
+            if tick % SAVE_PARTS == 0:
+                await self._try(self._stop_those_asked_for())
+            if tick % (REAP_EVERY_SAVES * SAVE_PARTS) == 0:
+                await self._try(self._reap())
+            # A store that was slow is not asked faster for it.
+            next_at = max(next_at + SAVE_SECONDS / SAVE_PARTS, time.monotonic())
+            await asyncio.sleep(next_at - time.monotonic())
 
-    async def _tick(self, *, reap: bool) -> None:
-        """Save first: what was saved a moment ago is not found silent."""
-        running = {key: each for key, each in self._running.items() if each.is_running}
+    async def _try(self, work: Coroutine[Any, Any, bool]) -> None:
+        """`work` tells whether it asked the store."""
         try:
-            if running:
-                progress = [each.progress() for each in running.values()]
-                await in_thread(saving.save_progress, progress, clock.now())
-                for key in await in_thread(saving.asked_to_stop, set(running)):
-                    running[key].stop()
-            if reap:
-                await self._reap()
-                await self._look_at_the_quiet()
+            if await work:
+                store_breaker.answered()
         except Exception as error:
             if not store_is_away(error):
                 logger.exception("Running answers could not be saved or looked after")
                 return
-            # The answers are in memory, and the next tick tries again.
+            # The answers are in memory, and are saved at their next turn.
             report_away(error)
-        else:
-            if running or reap:
-                store_breaker.answered()
 
-    async def _reap(self) -> None:
-        silent = await in_thread(saving.silent, clock.now(), ours=set(self._running))
-        if not silent:
-            return
+    async def _save(self, part: int) -> bool:
+        due = [each for each in self._running.values() if each.is_running and each.part == part]
+        if due:
+            await in_thread(saving.save_progress, [each.progress() for each in due], clock.now())
+        return bool(due)
+
+    async def _stop_those_asked_for(self) -> bool:
+        running = {key: each for key, each in self._running.items() if each.is_running}
+        if running:
+            for key in await in_thread(saving.asked_to_stop, set(running)):
+                running[key].stop()
+        return bool(running)
+
+    async def _reap(self) -> bool:
+        if silent := await in_thread(saving.silent, clock.now(), ours=set(self._running)):
+            await self._interrupt(silent)
+        await self._look_at_the_quiet()
+        return True
+
+    async def _interrupt(self, silent: set[UUID]) -> None:
         replays = {}
         if self._relay is not None:
             found = [await self._relay.replay(key) for key in silent]

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from accounts.models import User
-from assistant.frames import MAX_TEXT_CHARACTERS
+from assistant.client_frames import MAX_TEXT_CHARACTERS
 from assistant.models import Generation
 from assistant.turns import Question, TurnRefused
 from chatcore import validation

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from accounts.permissions import may_administer
 from accounts.sessions import person
 from assistant import catalog
-from assistant.frames import MAX_TEXT_CHARACTERS
+from assistant.client_frames import MAX_TEXT_CHARACTERS
 from assistant.shown import Shown, shown
 from conversations import pages
 from conversations.models import Conversation

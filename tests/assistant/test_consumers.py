@@ -13,7 +13,7 @@ from django.conf import settings as django_settings
 from django.db import OperationalError
 from django.test import Client
 
-from assistant import consumers, frames, turns
+from assistant import client_frames, consumers, frames, turns
 from assistant.models import Generation
 from assistant.sockets import STALLED_SECONDS, sockets
 from chatcore.env import Rate
@@ -225,7 +225,7 @@ async def test_a_bad_frame_gets_an_error_and_the_socket_lives(tab):
 
 
 async def test_a_frame_over_the_limit_is_refused_with_a_clear_error(tab):
-    await tab.send(json.dumps({**SEND, "text": "x" * frames.MAX_FRAME_BYTES}))
+    await tab.send(json.dumps({**SEND, "text": "x" * client_frames.MAX_FRAME_BYTES}))
 
     assert await tab.receive() == {
         "type": "error",

@@ -6,7 +6,8 @@ from typing import get_args, get_type_hints
 import pytest
 from django.conf import settings
 
-from assistant import frames
+from assistant import client_frames, frames
+from assistant.client_frames import BadFrame, parse
 from assistant.events import (
     ReasoningDelta,
     ReasoningSignature,
@@ -16,7 +17,6 @@ from assistant.events import (
     ToolCall,
     Usage,
 )
-from assistant.frames import BadFrame, parse
 
 SEND = {
     "type": "send",
@@ -78,7 +78,7 @@ def test_what_is_no_frame_is_refused(raw, code, field):
         ("text", "  \n "),
         ("text", "a\u0000b"),
         ("text", ["a"]),
-        ("text", "x" * (frames.MAX_TEXT_CHARACTERS + 1)),
+        ("text", "x" * (client_frames.MAX_TEXT_CHARACTERS + 1)),
         ("model", ""),
         ("model", 1),
     ],
@@ -96,7 +96,7 @@ def test_a_missing_field_is_named():
 
 
 def test_a_frame_over_the_limit_is_refused_by_bytes_not_characters():
-    text = "€" * (frames.MAX_FRAME_BYTES // 3)
+    text = "€" * (client_frames.MAX_FRAME_BYTES // 3)
 
     with pytest.raises(BadFrame) as caught:
         parse(json.dumps({**SEND, "text": text}, ensure_ascii=False))
@@ -105,7 +105,7 @@ def test_a_frame_over_the_limit_is_refused_by_bytes_not_characters():
 
 
 def test_the_longest_message_fits_into_a_frame():
-    text = "€" * frames.MAX_TEXT_CHARACTERS
+    text = "€" * client_frames.MAX_TEXT_CHARACTERS
 
     assert parse(json.dumps({**SEND, "text": text}, ensure_ascii=False))["text"] == text
 
@@ -162,7 +162,7 @@ def test_what_only_the_provider_reads_counts_and_is_not_sent():
 
 def test_every_frame_is_documented():
     text = (settings.BASE_DIR / "docs" / "stream-protocol.md").read_text(encoding="utf-8")
-    every = (*get_args(frames.ClientFrame), *get_args(frames.ServerFrame))
+    every = (*get_args(client_frames.ClientFrame), *get_args(frames.ServerFrame))
 
     for frame in every:
         (kind,) = get_args(get_type_hints(frame)["type"])
