@@ -27,7 +27,8 @@ class AnswerLog:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._is_cut_off = False
-        self._news: set[asyncio.Event] = set()
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._followers = 0
 
     @property
     def seq(self) -> int:
@@ -39,7 +40,7 @@ class AnswerLog:
 
     @property
     def is_followed(self) -> bool:
-        return bool(self._news)
+        return self._followers > 0
 
     def progress(self) -> Progress:
         # Joined once: the next time only what came since is to be added.
@@ -67,33 +68,38 @@ class AnswerLog:
         self._tell()
 
     def _tell(self) -> None:
-        for news in self._news:
-            news.set()
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiting.clear()
 
     async def follow(self, after: int, *, spacing: float = 0.0) -> AsyncIterator[list[Event]]:
         """The events behind position `after`, in batches as they come.
 
-        The first one at once, and then at most one in `spacing` seconds. Ends with the answer; or,
-        while it `is_running` still, where this process is cut off from it.
+        The first one at once, and then one in `spacing` seconds; a batch that was late does not
+        delay the next one. Ends with the answer; or, while it `is_running` still, where this
+        process is cut off from it.
         """
-        news = asyncio.Event()
-        self._news.add(news)
+        loop = asyncio.get_running_loop()
+        self._followers += 1
+        waiter = loop.create_future()
         next_at = 0.0
         try:
             while True:
-                news.clear()
-                # Before the events: what is added after this look sets `news` again.
                 is_over = self._is_cut_off or not self.is_running
                 if self.seq > after:
                     if (early := next_at - time.monotonic()) > 0 and not is_over:
                         await asyncio.sleep(early)
                     batch = self.events[after:]
-                    next_at = time.monotonic() + spacing
+                    next_at = max(next_at, time.monotonic() - spacing) + spacing
                     after += len(batch)
                     yield batch
                 elif is_over:
                     return
                 else:
-                    await news.wait()
+                    waiter = loop.create_future()
+                    self._waiting.add(waiter)
+                    await waiter
         finally:
-            self._news.discard(news)
+            self._waiting.discard(waiter)
+            self._followers -= 1

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from random import SystemRandom
 
-from assistant.deadline import Deadline, DeadlinePassed
 from assistant.events import (
     Event,
     Failed,
@@ -20,7 +19,6 @@ from assistant.events import (
 from assistant.providers.base import Prompt, Provider
 from assistant.providers.errors import (
     AnswerTooLong,
-    AnswerTooSlow,
     NetworkError,
     Overloaded,
     ProviderError,
@@ -33,8 +31,6 @@ logger = logging.getLogger("chatcore.engine")
 
 # Twice what any model can write at once; without a bound a server gone mad could fill the store.
 MAX_ANSWER_CHARACTERS = 1_000_000
-# A whole answer, with the second try if there is one.
-DEADLINE_SECONDS = 900.0
 
 # What often passes within seconds. A timeout is not among it: the person has waited long enough.
 PASSING = (NetworkError, Overloaded, ProviderFault, RateLimited)
@@ -49,74 +45,49 @@ DELTAS = (TextDelta, ReasoningDelta)
 _random = SystemRandom()
 
 
-async def run(
-    provider: Provider, prompt: Prompt, *, deadline: float = DEADLINE_SECONDS
-) -> AsyncGenerator[Event, None]:
+async def run(provider: Provider, prompt: Prompt) -> AsyncGenerator[Event, None]:
     """The events of one answer. Raises nothing of the provider's: a failure is the event `Failed`.
 
-    `deadline` is in seconds, for all of it. A provider that fails before anything came of it is
-    asked once more, where that is likely to help. Cancelling the reader closes the provider's
-    connection before the cancellation goes on.
+    A provider that fails before anything came of it is asked once more, where that is likely to
+    help. Cancelling the reader closes the provider's connection before the cancellation goes on.
     """
-    limit = Deadline(deadline)
     try:
-        async with aclosing(_asked_at_most_twice(provider, prompt, limit)) as events:
+        async with aclosing(_asked_at_most_twice(provider, prompt)) as events:
             async for event in events:
                 yield event
-    except DeadlinePassed:
-        logger.warning("%s: an answer was not at its end in time", provider.label)
-        yield _failed(AnswerTooSlow(provider.label))
     except ProviderError as error:
-        yield _failed(error)
+        yield failed(error)
     except Exception as error:
         # A fault of ours must not look like an answer that never ends. Where it was, but not what
         # it said: messages quote keys and questions.
         place = "".join(traceback.format_tb(error.__traceback__))
         logger.error("An adapter failed: %s: %s\n%s", provider.name, type(error).__name__, place)
-        yield _failed(ProviderFault(provider.label))
-    finally:
-        limit.close()
+        yield failed(ProviderFault(provider.label))
 
 
-async def _asked_at_most_twice(
-    provider: Provider, prompt: Prompt, limit: Deadline
-) -> AsyncGenerator[Event, None]:
-    tally = _Tally()
-    try:
-        async with aclosing(_call(provider, prompt, limit, tally)) as events:
-            async for event in events:
-                yield event
-        return
-    except ProviderError as error:
-        pause = None if tally.has_begun else pause_before_retry(error)
-        if pause is None:
-            raise
-        retrying = Retrying(f"{error.what} Asking again in {in_words(pause)}.", pause)
-    yield retrying
-    with limit:
+async def _asked_at_most_twice(provider: Provider, prompt: Prompt) -> AsyncGenerator[Event, None]:
+    tally, is_second = _Tally(), False
+    while True:
+        try:
+            async with aclosing(provider.answer(prompt)) as events:
+                # Here and not in a function: each layer of generators costs at each piece.
+                async for event in events:
+                    yield tally.count(event)
+                    if isinstance(event, Finished):
+                        return
+                    if tally.length > MAX_ANSWER_CHARACTERS:
+                        raise AnswerTooLong(provider.label)
+            raise NetworkError(provider.label)
+        except ProviderError as error:
+            is_last = is_second or tally.has_begun
+            pause = None if is_last else pause_before_retry(error)
+            if pause is None:
+                raise
+            retrying = Retrying(f"{error.what} Asking again in {in_words(pause)}.", pause)
+        yield retrying
         await asyncio.sleep(pause)
-    tally.begin_another_call()
-    async with aclosing(_call(provider, prompt, limit, tally)) as events:
-        async for event in events:
-            yield event
-
-
-async def _call(
-    provider: Provider, prompt: Prompt, limit: Deadline, tally: "_Tally"
-) -> AsyncGenerator[Event, None]:
-    """The events of one call. Raises ProviderError and DeadlinePassed."""
-    async with aclosing(provider.answer(prompt)) as events:
-        while True:
-            try:
-                with limit:
-                    event = await anext(events)
-            except StopAsyncIteration:
-                raise NetworkError(provider.label) from None
-            yield tally.count(event)
-            if isinstance(event, Finished):
-                return
-            if tally.length > MAX_ANSWER_CHARACTERS:
-                raise AnswerTooLong(provider.label)
+        tally.begin_another_call()
+        is_second = True
 
 
 def pause_before_retry(error: ProviderError) -> float | None:
@@ -155,7 +126,8 @@ class _Tally:
         self._this_call = Usage()
 
 
-def _failed(error: ProviderError) -> Failed:
+def failed(error: ProviderError) -> Failed:
+    """The event for it."""
     return Failed(
         code=error.code,
         message=str(error),

@@ -26,6 +26,7 @@ from assistant.answer_log import AnswerLog
 from assistant.events import Event, Failed, Usage
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.base import Prompt, Provider
+from assistant.providers.errors import AnswerTooSlow
 from assistant.relay import NO_STREAM, Relay
 from assistant.sockets import sockets
 from chatcore import clock
@@ -97,19 +98,27 @@ class RunningGeneration(AnswerLog):
         self._reader.cancel()
 
     async def _read(self) -> None:
-        deadline = float(settings.ANSWER_DEADLINE_SECONDS)
-        async for event in engine.run(self._provider, self._prompt, deadline=deadline):
-            match event:
-                case Usage():
-                    self.usage = event
-                case Failed():
-                    self._failure = _error(
-                        event.code,
-                        event.message,
-                        retryable=event.retryable,
-                        retry_after=event.retry_after,
-                    )
-            self.add((event,))
+        try:
+            # Around the reader, whose every wait is for the engine: nothing at each piece.
+            async with asyncio.timeout(settings.ANSWER_DEADLINE_SECONDS):
+                async for event in engine.run(self._provider, self._prompt):
+                    self._take(event)
+        except TimeoutError:
+            logger.warning("%s: an answer was not at its end in time", self._provider.label)
+            self._take(engine.failed(AnswerTooSlow(self._provider.label)))
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Usage():
+                self.usage = event
+            case Failed():
+                self._failure = _error(
+                    event.code,
+                    event.message,
+                    retryable=event.retryable,
+                    retry_after=event.retry_after,
+                )
+        self.add((event,))
 
     async def _save(self, status: GenerationStatus) -> GenerationStatus:
         """Save the answer as it ended. While the store is away this waits for it.

@@ -38,12 +38,7 @@ def shown(conversation: Conversation) -> Shown:
     leaf_id = running.parent_id if running else messages[-1].client_id if messages else None
     return {
         "messages": [_message(message) for message in branch(messages, leaf_id)],
-        "running": running
-        and {
-            "generationId": str(running.pk),
-            "answerId": running.answer_id,
-            "parentId": running.parent_id,
-        },
+        "running": _running(running) if running else None,
     }
 
 
@@ -66,6 +61,14 @@ def since(
     if not is_running and [row["client_id"] for row in newest] == [message_id]:
         return conversation, None
     return conversation, shown(conversation)
+
+
+def _running(generation: Generation) -> RunningAnswer:
+    return {
+        "generationId": str(generation.pk),
+        "answerId": generation.answer_id,
+        "parentId": generation.parent_id,
+    }
 
 
 def _message(message: Message) -> ShownMessage:

@@ -1,6 +1,7 @@
 """uvicorn as this product runs it: what it listens on, its settings, and how it starts and ends."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -42,6 +43,8 @@ PONG_SECONDS = 20.0
 LARGEST_MESSAGE_BYTES = 8 * 1024 * 1024
 # A worker may be busy that long without a sign of life, in C code that holds Python's lock.
 HUNG_SECONDS = 30
+# Objects made and kept between two looks for garbage. Python's 700 are those of a few dozen pieces.
+GARBAGE_THRESHOLD = 10_000
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -103,7 +106,7 @@ class Server(uvicorn.Server):
         registry.open()
         if self._greet is not None:
             self._greet()
-        threading.Thread(target=_import_provider_libraries, daemon=True).start()
+        threading.Thread(target=_settle, daemon=True).start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Other workers take what comes now, and who was let in a moment ago is not cut off.
@@ -154,9 +157,15 @@ async def _save_running_answers(seconds: float) -> None:
         logger.error("The store does not answer; what was written since the last save is lost")
 
 
-def _import_provider_libraries() -> None:
-    """They take a second to import; the first question should not wait for them."""
+def _settle() -> None:
+    """What would come later, while somebody waits for it."""
     from assistant import catalog
 
+    # The providers' libraries take a second to import.
     for provider in catalog.providers().values():
         provider.load()
+    # To look through all that was loaded for garbage stops every answer for 0.15 seconds, again and
+    # again. None of it is garbage, so it is not looked at any more, and the rest less often.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, *gc.get_threshold()[1:])

@@ -4,7 +4,13 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    closing,
+    contextmanager,
+    suppress,
+)
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -24,6 +30,7 @@ from assistant.providers.errors import (
     classify,
     retry_after_seconds,
 )
+from assistant.providers.silence import Silence, SilentForTooLong
 from assistant.providers.sse import EventData
 
 logger = logging.getLogger("chatcore.providers")
@@ -101,7 +108,9 @@ class HttpProvider(ABC, Generic[Client]):
     def _make_client(self) -> Client:
         import httpx2
 
-        sdk, timeout = self._sdk(), httpx2.Timeout(self._timeout, connect=CONNECT_SECONDS)
+        # Silence is ours to notice: the SDK's transport sets and ends a timer at each piece.
+        timeout = httpx2.Timeout(self._timeout, connect=CONNECT_SECONDS, read=None)
+        sdk = self._sdk()
         # A redirect is not followed: the SDKs would send key and question wherever it points.
         http_client = sdk.DefaultAioHttpClient(timeout=timeout, follow_redirects=False)
         return self._client_of(
@@ -138,11 +147,18 @@ class HttpProvider(ABC, Generic[Client]):
     async def answer(self, prompt: Prompt) -> AsyncGenerator[Event, None]:
         client = await self._clients.get()
         reader, incoming = self._reader(), EventData()
-        with provider_errors(self.label, self._sdk()):
-            async with self._request(client, prompt) as response:
+        silence = Silence(self._timeout)
+        with provider_errors(self.label, self._sdk()), closing(silence):
+            async with AsyncExitStack() as stack:
+                with silence:
+                    response = await stack.enter_async_context(self._request(client, prompt))
                 pieces = body_of(response)
                 try:
-                    async for piece in pieces:
+                    while True:
+                        with silence:
+                            piece = await anext(pieces, None)
+                        if piece is None:
+                            break
                         for data in incoming.feed(piece):
                             for event in reader.read(data):
                                 yield event
@@ -189,10 +205,10 @@ async def read_to_end(pieces: AsyncIterator[bytes]) -> None:
 
 
 def broken_connection() -> tuple[type[Exception], ...]:
-    """What the transport raises in mid-stream."""
+    """What ends a stream in its middle: the transport's errors, and silence."""
     import httpx2
 
-    return httpx2.TransportError, httpx2.StreamError, OSError
+    return httpx2.TransportError, httpx2.StreamError, OSError, SilentForTooLong
 
 
 @contextmanager
@@ -201,7 +217,6 @@ def provider_errors(provider: str, sdk: Any) -> Iterator[None]:
 
     `sdk` is the module, `openai` or `anthropic`: their exceptions have the same names and fields.
     """
-    import httpx2
 
     try:
         yield
@@ -210,10 +225,9 @@ def provider_errors(provider: str, sdk: Any) -> Iterator[None]:
         raise
     except sdk.APIStatusError as error:
         raise _told(provider, error) from error
-    except (sdk.APITimeoutError, httpx2.TimeoutException) as error:
-        logger.warning("%s: %s", provider, _innermost(error))
-        kind = ProviderTimeout if _is_silence(error) else NetworkError
-        raise kind(provider) from error
+    except SilentForTooLong as error:
+        logger.warning("%s was silent for too long", provider)
+        raise ProviderTimeout(provider) from error
     except (sdk.APIConnectionError, *broken_connection()) as error:
         logger.warning("%s: %s", provider, _innermost(error))
         raise NetworkError(provider) from error
@@ -274,26 +288,8 @@ def told_in_document(provider: str, document: bytes) -> ProviderError:
     return told_in_stream(provider, content["error"])
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
-
-
 def _innermost(error: BaseException) -> str:
-    return type(list(_causes(error))[-1]).__name__
-
-
-def _is_silence(error: BaseException) -> bool:
-    """Whether a provider that was reached said nothing for too long.
-
-    The SDKs' aiohttp transport calls a dropped connection a timeout, too. To find nobody there in
-    CONNECT_SECONDS is a broken network: nothing was asked yet.
-    """
-    from aiohttp import ConnectionTimeoutError
-
-    causes = list(_causes(error))
-    return any(isinstance(cause, TimeoutError) for cause in causes) and not any(
-        isinstance(cause, ConnectionTimeoutError) for cause in causes
-    )
+    """The class of what began it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return type(error).__name__

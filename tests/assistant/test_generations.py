@@ -7,9 +7,10 @@ import pytest
 from channels.db import database_sync_to_async as in_store
 from django.db import IntegrityError, OperationalError
 
-from assistant import generations, saving, turns
-from assistant.events import Failed, Finished, ReasoningDelta, TextDelta, Usage
+from assistant import engine, generations, saving, turns
+from assistant.events import Failed, Finished, ReasoningDelta, Retrying, TextDelta, Usage
 from assistant.models import Generation, GenerationStatus
+from assistant.providers.errors import NetworkError
 from chatcore import clock
 from conversations.models import Message
 
@@ -32,7 +33,10 @@ class Controlled:
     async def answer(self, _prompt):
         try:
             while True:
-                yield await self.queue.get()
+                event = await self.queue.get()
+                if isinstance(event, Exception):
+                    raise event
+                yield event
         finally:
             self.is_closed = True
 
@@ -66,6 +70,70 @@ async def saved_answer() -> Message:
     return await in_store(lambda: Message.objects.get(role="assistant"))()
 
 
+# --- The longest time for an answer ---------------------------------------------------------------
+async def test_an_answer_ends_at_its_deadline_and_keeps_what_came(bob, registry, settings):
+    settings.ANSWER_DEADLINE_SECONDS = 0.1
+    provider, generation = await start(registry, bob)
+    provider.say(TextDelta("a"))
+
+    events = await asyncio.wait_for(followed(generation), 5)
+
+    message = "This answer took too long and was ended here. Try again."
+    assert events == [TextDelta("a"), Failed("deadline", message, retryable=True)]
+    assert generation.status == GenerationStatus.FAILED
+    assert generation.error["code"] == "deadline"
+    assert provider.is_closed
+    assert (await saved_answer()).content == "a"
+
+
+async def test_the_deadline_ends_the_wait_for_a_second_try(bob, registry, settings, monkeypatch):
+    settings.ANSWER_DEADLINE_SECONDS = 0.1
+    monkeypatch.setattr(engine, "SHORTEST_PAUSE_SECONDS", 60.0)
+
+    provider, generation = await start(registry, bob)
+    provider.say(NetworkError("Acme"))
+    events = await asyncio.wait_for(followed(generation), 5)
+
+    assert [type(event) for event in events] == [Retrying, Failed]
+    assert events[-1].code == "deadline"
+
+
+async def test_the_deadline_ends_an_answer_that_never_waits(bob, registry, settings):
+    async def endless(_prompt):
+        while True:
+            # Long enough for the timer to have its turn, whatever else runs.
+            await asyncio.sleep(0)
+            yield TextDelta("a")
+
+    settings.ANSWER_DEADLINE_SECONDS = 0.1
+    provider, generation = await start(registry, bob)
+    provider.answer = endless
+
+    *_, last = await asyncio.wait_for(followed(generation), 5)
+
+    assert last.code == "deadline"
+
+
+async def test_who_stops_an_answer_at_its_deadline_is_obeyed(bob, registry, settings):
+    async def slow_to_end(_prompt):
+        try:
+            yield TextDelta("a")
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            # Meanwhile somebody asks to stop as well.
+            generation.stop()
+            raise
+
+    settings.ANSWER_DEADLINE_SECONDS = 0.1
+    provider, generation = await start(registry, bob)
+    provider.answer = slow_to_end
+
+    await asyncio.wait_for(followed(generation), 5)
+
+    assert generation.status == GenerationStatus.STOPPED
+
+
+# --- Followers ------------------------------------------------------------------------------------
 async def test_a_follower_gets_every_event_and_then_the_end(bob, registry):
     provider, generation = await start(registry, bob)
     follower = asyncio.create_task(followed(generation))

@@ -1,41 +1,49 @@
-"""A time by which something has to be done that waits often."""
+"""How long a provider may say nothing."""
 
 import asyncio
 from types import TracebackType
 
 
-class DeadlinePassed(Exception):
-    """The time is over."""
+class SilentForTooLong(Exception):
+    """The wait was ended."""
 
 
-class Deadline:
-    """Ends the wait inside `with deadline:` when the time is over, by DeadlinePassed.
+class Silence:
+    """Ends a wait inside `with silence:` that takes longer than so many seconds: SilentForTooLong.
 
-    `asyncio.timeout` around a whole generator would cancel whoever reads it while it rests at a
-    `yield`, and one around each wait costs as much as the wait brings. This is one timer, and
-    what is done between two waits is never cut short.
+    For the waits of one answer, of which there are thousands. `asyncio.timeout` and the timeouts of
+    HTTP libraries set and end a timer at each; here one timer looks when the last wait began. What
+    is done between two waits is never cut short.
     """
 
     def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._has_passed = False
         self._task: asyncio.Task[object] | None = None
         self._cancelled_before = 0
         self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(seconds, self._pass)
+        self._since = self._loop.time()
+        self._timer = self._loop.call_later(seconds, self._look)
 
-    def _pass(self) -> None:
-        self._has_passed = True
-        if self._task is not None:
+    def _look(self) -> None:
+        if (left := self._left()) > 0:
+            self._timer = self._loop.call_later(left, self._look)
+        elif self._task is not None:
+            self._has_passed = True
             self._task.cancel()
+
+    def _left(self) -> float:
+        if self._task is None:
+            return self._seconds
+        return self._since + self._seconds - self._loop.time()
 
     def close(self) -> None:
         self._timer.cancel()
 
     def __enter__(self) -> None:
-        if self._has_passed:
-            raise DeadlinePassed
         self._task = task = asyncio.current_task(self._loop)
         assert task is not None
+        self._since = self._loop.time()
         self._cancelled_before = task.cancelling()
 
     def __exit__(
@@ -50,4 +58,4 @@ class Deadline:
         # The cancellation was ours. If somebody else wants the task to end as well, it ends.
         is_ours_alone = task.uncancel() <= self._cancelled_before
         if is_ours_alone and error_type is asyncio.CancelledError:
-            raise DeadlinePassed from None
+            raise SilentForTooLong from None
