@@ -206,11 +206,14 @@ class Registry:
             raise turns.TurnRefused(
                 "restarting", "The server is restarting. Try again in a moment."
             )
-        turn = turns.begin(user, question, model, owner=owner(), now=clock.now())
-        if turn.is_new:
-            # In a context of its own: this thread's would be the answer's for as long as it runs.
-            self._loop.call_soon_threadsafe(self._start, turn, context=Context())
-        return turn
+        return turns.begin(
+            user, question, model, owner=owner(), now=clock.now(), on_saved=self._start_soon
+        )
+
+    def _start_soon(self, turn: turns.Turn) -> None:
+        assert self._loop is not None  # begun in `begin`
+        # In a context of its own: this thread's would be the answer's for as long as it runs.
+        self._loop.call_soon_threadsafe(self._start, turn, context=Context())
 
     def _start(self, turn: turns.Turn) -> None:
         record = turn.generation

@@ -4,13 +4,13 @@ Called from threads, one transaction each. Nothing here knows of sockets, and no
 a provider. A person waits for this, so it goes by `chatcore.rows` and `chatcore.writes`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NoReturn
 
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
 from accounts.models import User
 from assistant import catalog
@@ -96,11 +96,20 @@ class Turn:
     begins_with: tuple[Event, ...] = ()
 
 
-def begin(user: User, question: Question, model: str | None, *, owner: str, now: datetime) -> Turn:
+def begin(
+    user: User,
+    question: Question,
+    model: str | None,
+    *,
+    owner: str,
+    now: datetime,
+    on_saved: Callable[[Turn], None] = lambda _turn: None,
+) -> Turn:
     """Save the question, and the generation that is to answer it. Raises TurnRefused.
 
-    All is saved before any provider is called. The same request again, be it at the same moment,
-    gets the turn that the first one began, and is never refused for a limit.
+    `on_saved` is called with a new turn as soon as it is safe, while the rest is still done: all is
+    saved before any provider is called. The same request again, be it at the same moment, gets the
+    turn that the first one began, and is never refused for a limit.
     """
     # Outside the transaction, which may run several times.
     usage = limits.assistant(user.pk)
@@ -108,17 +117,24 @@ def begin(user: User, question: Question, model: str | None, *, owner: str, now:
         return _earlier(user, question) or _refuse(usage)
 
     def work() -> Turn:
-        earlier = _earlier(user, question)
-        return earlier or _begin(user, question, _choose(model), owner=owner, now=now)
+        turns: list[Turn] = []
+        # First of all, and so before what else follows the commit.
+        transaction.on_commit(lambda: on_saved(turns[0]))
+        turns.append(_begin(user, question, _choose(model), owner=owner, now=now))
+        return turns[0]
 
-    try:
-        return in_transaction(work)
-    except IntegrityError:
-        # Another tab was quicker between our look and our write; what it wrote is there now.
+    for _ in range(2):
         try:
             return in_transaction(work)
-        except IntegrityError as error:
-            raise TurnRefused("conflict", "This was changed elsewhere. Reload the page.") from error
+        except (IntegrityError, TurnRefused) as error:
+            # Nearly every request is new. That this one is not shows where it meets the first one.
+            if earlier := _earlier(user, question):
+                return earlier
+            # But a tab may have been quicker between our look and our write: what it wrote is there
+            # the second time.
+            if isinstance(error, TurnRefused):
+                raise
+    raise TurnRefused("conflict", "This was changed elsewhere. Reload the page.")
 
 
 def _earlier(user: User, question: Question) -> Turn | None:
