@@ -38,7 +38,9 @@ logger = logging.getLogger("chatcore.generations")
 Result = TypeVar("Result")
 
 SAVE_SECONDS = 1.0
-# Each answer has its turn within that time: to save hundreds at once would be a gap in all of them.
+# Up to so many are saved together. Of more each has its turn within that time: to save hundreds at
+# once would be a gap in all of them.
+SAVED_TOGETHER = 20
 SAVE_PARTS = 10
 REAP_EVERY_SAVES = 5
 # While the store is away an answer waits in memory, tried again after 1, 2, 4 ... 30 seconds.
@@ -329,7 +331,9 @@ class Registry:
             report_away(error)
 
     async def _save(self, part: int) -> bool:
-        due = [each for each in self._running.values() if each.is_running and each.part == part]
+        running = [each for each in self._running.values() if each.is_running]
+        is_one_part = len(running) <= SAVED_TOGETHER
+        due = [each for each in running if part == (0 if is_one_part else each.part)]
         if due:
             await in_thread(saving.save_progress, [each.progress() for each in due], clock.now())
         return bool(due)
