@@ -258,8 +258,11 @@ async def test_going_down_saves_what_runs_as_interrupted(bob, registry):
     assert (answer.content, answer.status) == ("Half", "interrupted")
 
 
-async def test_a_running_answer_is_saved_on_the_way(bob, registry, monkeypatch):
+@pytest.mark.parametrize("together", [20, 0])
+async def test_a_running_answer_is_saved_on_the_way(together, bob, registry, monkeypatch):
     monkeypatch.setattr(generations, "SAVE_SECONDS", 0.05)
+    # Alone it is among few; with none allowed together it is among many, each in its turn.
+    monkeypatch.setattr(generations, "SAVED_TOGETHER", together)
     provider, generation = await start(registry, bob)
     begun = generation.record.heartbeat_at
     provider.say(ReasoningDelta("Hm."), TextDelta("Half"))
