@@ -20,7 +20,7 @@ TEXT = " ".join(f"word-{number}" for number in range(400))
 # What a killed process may take with it: a second, and what a busy machine adds to it.
 LOST_SECONDS, NOISE_SECONDS = 1.0, 0.5
 # Ten missed beats, the look every five seconds, and a busy machine.
-REAPED_SECONDS = 30.0
+REAPED_SECONDS = 60.0
 KILLS, ANSWERS_EACH = 5, 10
 
 
