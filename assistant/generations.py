@@ -60,12 +60,9 @@ class RunningGeneration(AnswerLog):
         provider: Provider,
         prompt: Prompt,
         begins_with: tuple[Event, ...] = (),
-        part: int = 0,
     ) -> None:
-        """`part` of SAVE_PARTS is when it is saved on its way."""
         super().__init__(record.pk)
         self.record = record
-        self.part = part
         self.usage: Usage | None = None
         # How much of the log stands in Redis; the relay's.
         self.published = NO_STREAM
@@ -178,7 +175,6 @@ class Registry:
         self._timers: list[asyncio.Task[None]] = []
         self._relay: Relay | None = None
         self._is_closing = False
-        self._turns = count()
 
     @property
     def is_open(self) -> bool:
@@ -239,8 +235,7 @@ class Registry:
         prompt: Prompt,
         begins_with: tuple[Event, ...] = (),
     ) -> RunningGeneration:
-        part = next(self._turns) % SAVE_PARTS
-        generation = RunningGeneration(record, provider, prompt, begins_with, part)
+        generation = RunningGeneration(record, provider, prompt, begins_with)
         self._running[generation.id] = generation
         self._hold(self._run(generation))
         if self._is_closing:
@@ -332,8 +327,9 @@ class Registry:
 
     async def _save(self, part: int) -> bool:
         running = [each for each in self._running.values() if each.is_running]
-        is_one_part = len(running) <= SAVED_TOGETHER
-        due = [each for each in running if part == (0 if is_one_part else each.part)]
+        # The last bits of an id are random.
+        parts = SAVE_PARTS if len(running) > SAVED_TOGETHER else 1
+        due = [each for each in running if each.id.int % parts == part]
         if due:
             await in_thread(saving.save_progress, [each.progress() for each in due], clock.now())
         return bool(due)
