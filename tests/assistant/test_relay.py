@@ -151,10 +151,7 @@ async def test_a_stream_that_redis_has_lost_is_written_anew(process, client):
 async def test_a_follower_goes_on_when_the_stream_was_written_anew(process, client):
     here, there = process(), process()
     answer = Answer(WORDS[:2])
-    await here.publish([answer])
-    log = await there.follow(answer.id)
-    following = asyncio.create_task(_collect(log))
-    await until(lambda: log.is_followed)
+    _, following = await _followed(here, there, answer)
     client.flushall()
 
     answer.add(WORDS[2:])
@@ -165,6 +162,15 @@ async def test_a_follower_goes_on_when_the_stream_was_written_anew(process, clie
     assert await following == WORDS
 
 
+async def _followed(here, there, answer):
+    """What is published here so far, and a task in the other process that reads it to its end."""
+    await here.publish([answer])
+    log = await there.follow(answer.id)
+    following = asyncio.create_task(_collect(log))
+    await until(lambda: log.is_followed)
+    return log, following
+
+
 async def _collect(log) -> list:
     return [event async for batch in log.follow(0) for event in batch]
 
@@ -172,10 +178,7 @@ async def _collect(log) -> list:
 async def test_an_entry_that_is_missing_is_never_passed_over(process, client):
     here, there = process(), process()
     answer = Answer(WORDS[:1])
-    await here.publish([answer])
-    log = await there.follow(answer.id)
-    following = asyncio.create_task(_collect(log))
-    await until(lambda: log.is_followed)
+    log, following = await _followed(here, there, answer)
     answer.add(WORDS[1:])
     answer.published = 2
     await here.publish([answer])
@@ -188,10 +191,7 @@ async def test_an_entry_that_is_missing_is_never_passed_over(process, client):
 async def test_without_redis_nothing_raises_and_followers_are_let_go(process, valkey):
     here, there = process(), process()
     answer = Answer(WORDS[:1])
-    await here.publish([answer])
-    log = await there.follow(answer.id)
-    following = asyncio.create_task(_collect(log))
-    await until(lambda: log.is_followed)
+    log, following = await _followed(here, there, answer)
 
     valkey.stop()
     answer.add(WORDS[1:])

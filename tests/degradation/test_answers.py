@@ -137,14 +137,22 @@ def test_a_killed_process_loses_a_second_at_most_and_leaves_nothing_running(
     assert alice.get("/c/c-0-0").text.count('"running": null') == 1
 
 
+def two_processes(start, open_tab, settings) -> tuple[Person, Tab, Tab]:
+    """Alice, a tab of hers at her server, and one at another process."""
+    alice = log_in(start(**settings))
+    other = start(**settings)
+    return alice, open_tab(alice), open_tab(alice, other)
+
+
+def with_redis(environment, valkey) -> dict[str, str]:
+    return {**environment, "REDIS_URL": f"redis://127.0.0.1:{valkey.port}/0"}
+
+
 def test_an_answer_is_followed_and_stopped_from_another_process(
     environment, start, open_tab, valkey, paced
 ):
-    settings = {**environment, "REDIS_URL": f"redis://127.0.0.1:{valkey.port}/0"}
-    first = start(**settings)
-    alice = log_in(first)
-    second = start(**settings)
-    here, there = open_tab(alice), open_tab(alice, second)
+    settings = with_redis(environment, valkey)
+    alice, here, there = two_processes(start, open_tab, settings)
 
     made_here = here.ask("one")
     begun = there.until(lambda frame: frame["type"] == "begun")
@@ -169,11 +177,8 @@ def test_an_answer_is_followed_and_stopped_from_another_process(
 def test_redis_killed_in_the_middle_costs_no_answer_a_word(
     environment, start, open_tab, valkey, paced
 ):
-    settings = {**environment, "REDIS_URL": f"redis://127.0.0.1:{valkey.port}/0"}
-    first = start(**settings)
-    alice = log_in(first)
-    second = start(**settings)
-    here, there = open_tab(alice), open_tab(alice, second)
+    settings = with_redis(environment, valkey)
+    alice, here, there = two_processes(start, open_tab, settings)
     names = [f"{number}" for number in range(5)]
     keys = [here.ask(name)["generationId"] for name in names]
     for key in keys:
@@ -195,18 +200,15 @@ def test_redis_killed_in_the_middle_costs_no_answer_a_word(
     assert [there.texts[key] for key in keys] == [TEXT] * len(keys)
     assert [answer_in(alice, name)["content"] for name in names] == [TEXT] * len(names)
     assert len(paced.requests) == len(names)
-    assert first.said().count("Redis is away") == 1
+    assert alice.server.said().count("Redis is away") == 1
 
 
 def test_an_answer_begun_while_redis_is_away_is_followed_when_it_is_back(
     environment, start, open_tab, valkey, paced
 ):
-    settings = {**environment, "REDIS_URL": f"redis://127.0.0.1:{valkey.port}/0"}
+    settings = with_redis(environment, valkey)
     paced.default = Reply(TEXT, delay=0.05)
-    first = start(**settings)
-    alice = log_in(first)
-    second = start(**settings)
-    here, there = open_tab(alice), open_tab(alice, second)
+    _, here, there = two_processes(start, open_tab, settings)
     valkey._process.kill()
     valkey.stop()
     key = here.ask("one")["generationId"]
@@ -230,10 +232,7 @@ def _is_followed(tab: Tab, key: str) -> bool:
 def test_without_redis_another_process_stops_an_answer_through_the_store(
     environment, start, open_tab, paced
 ):
-    first = start(**environment)
-    alice = log_in(first)
-    second = start(**environment)
-    here, there = open_tab(alice), open_tab(alice, second)
+    alice, here, there = two_processes(start, open_tab, environment)
     key = here.ask("one")["generationId"]
     here.until(lambda frame: frame["type"] == "delta")
 
@@ -245,21 +244,18 @@ def test_without_redis_another_process_stops_an_answer_through_the_store(
 
 
 def test_what_redis_heard_of_a_killed_process_is_kept(environment, start, open_tab, valkey, paced):
-    settings = {**environment, "REDIS_URL": f"redis://127.0.0.1:{valkey.port}/0"}
-    first = start(**settings)
-    alice = log_in(first)
-    second = start(**settings)
-    tab, there = open_tab(alice), open_tab(alice, second)
+    settings = with_redis(environment, valkey)
+    alice, tab, there = two_processes(start, open_tab, settings)
     key = tab.ask("one")["generationId"]
     there.send("attach", generationId=key, after=0)
     there.until(lambda frame: frame["type"] == "delta" and len(there.texts[key]) > 500)
 
-    first.stop(signal.SIGKILL)
+    alice.server.stop(signal.SIGKILL)
     # What was on its way when the process ended.
     while there.read(1) is not None:
         pass
     heard = there.texts[key]
-    first.start()
+    alice.server.start()
 
     assert there.until_ended(key) == "interrupted"
     assert answer_in(alice, "one")["content"] == heard
