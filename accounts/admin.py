@@ -25,7 +25,10 @@ class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]
 class UserForm(UserChangeForm):  # type: ignore[type-arg]
     class Meta:
         model = User
-        fields = ("email", "name", "organization", "role", "is_active", "password")
+        fields = (
+            *("email", "name", "organization", "role", "is_active", "password"),
+            "monthly_budget_usd",
+        )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -51,6 +54,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
         ("Place", {"fields": ("organization", "role", "is_active")}),
+        ("Budget", {"fields": ("monthly_budget_usd",)}),
         ("Dates", {"fields": ("last_login", "created_at")}),
     )
     add_fieldsets = (
@@ -69,8 +73,9 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
 
 @admin.register(Organization)
 class OrganizationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("name", "created_at")
+    list_display = ("name", "monthly_budget_usd", "created_at")
     search_fields = ("name",)
+    fields = ("name", "monthly_budget_usd", "paid_tools_allowed", "created_at")
     readonly_fields = ("created_at",)
 
 

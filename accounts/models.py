@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.core.validators import MinValueValidator
 from django.db import IntegrityError, models
 from knox.models import AbstractAuthToken, get_digest_token
 from knox.settings import CONSTANTS as KNOX
@@ -11,6 +12,7 @@ from knox.settings import CONSTANTS as KNOX
 from chatcore import clock
 from chatcore.db import in_transaction
 from chatcore.ids import new_id
+from chatcore.money import UsdField
 
 FIRST_ORGANIZATION_NAME = "My organisation"
 
@@ -26,6 +28,21 @@ class TooManyTokens(Exception):
 class Organization(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False, db_column="_id")
     name = models.CharField(max_length=120)
+    monthly_budget_usd = UsdField(
+        "monthly budget",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        db_column="monthlyBudgetUsdE10",
+        help_text="US dollars in a calendar month (UTC) for all its people. Empty: no budget.",
+    )
+    paid_tools_allowed = models.BooleanField(
+        "paid tools need no question",
+        default=False,
+        db_column="paidToolsAllowed",
+        help_text="With the tick a model may look up contacts, which costs credits, without asking"
+        " the person first.",
+    )
     created_at = models.DateTimeField(default=clock.now, editable=False, db_column="createdAt")
 
     class Meta:
@@ -117,6 +134,14 @@ class User(AbstractBaseUser):
         default=True,
         db_column="isActive",
         help_text="Without the tick the person can no longer log in. Their chats are kept.",
+    )
+    monthly_budget_usd = UsdField(
+        "monthly budget",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        db_column="monthlyBudgetUsdE10",
+        help_text="US dollars in a calendar month (UTC). Empty: no budget of their own.",
     )
     # Counts the changes to this person's chats; what is cached of their list holds for one value.
     chats_version = models.PositiveBigIntegerField(

@@ -1,5 +1,6 @@
 """Primary keys that sort by the time they were made."""
 
+import hashlib
 import os
 import time
 import uuid
@@ -14,4 +15,15 @@ def new_id() -> uuid.UUID:
     bits = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
     bits = bits & ~(0xF << 76) | (0x7 << 76)
     bits = bits & ~(0x3 << 62) | (0x2 << 62)
+    return uuid.UUID(int=bits)
+
+
+def derived(parent: uuid.UUID, name: str) -> uuid.UUID:
+    """The id of that name below `parent`: always the same one, and a neighbour of it in the index.
+
+    Whoever makes a row under such an id makes it once, however often it is tried. The time is the
+    parent's; the random bits are replaced by a digest of parent and name.
+    """
+    digest = int.from_bytes(hashlib.sha256(parent.bytes + name.encode()).digest()[:8], "big")
+    bits = (parent.int >> 64 << 64) | digest & ~(0x3 << 62) | (0x2 << 62)
     return uuid.UUID(int=bits)

@@ -15,6 +15,7 @@ import msgspec
 from django.db import connection, models
 
 from chatcore.db import column_of
+from chatcore.money import UsdField, from_stored
 
 Model = TypeVar("Model", bound=models.Model)
 
@@ -221,10 +222,12 @@ _FROM_SQL: dict[type[Any], Callable[[Any], Any]] = {
     models.UUIDField: UUID,
     models.DateTimeField: _in_utc,
     models.JSONField: msgspec.json.decode,
+    UsdField: from_stored,
 }
 _FROM_MONGODB: dict[type[Any], Callable[[Any], Any]] = {
     models.UUIDField: UUID,
     models.DateTimeField: _in_utc,
     # The driver's Int64 is an int that no encoder knows.
     models.IntegerField: int,
+    UsdField: from_stored,
 }

@@ -178,6 +178,7 @@ INSTALLED_APPS = [
     "chatcore.apps.ChatcoreConfig",
     "accounts.apps.AccountsConfig",
     "conversations",
+    "analytics",
     "assistant",
 ]
 MIDDLEWARE = [

@@ -1,0 +1,241 @@
+"""Writes the ledger: one row for each call of a provider, whatever became of it.
+
+Called from threads. A failure here never breaks what was being done: the entry waits in a file
+(analytics/spool.py) and is written when the store takes it again.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError
+
+from analytics import prices, spool
+from analytics.entries import UsageEntry
+from analytics.models import (
+    PriceSource,
+    Reservation,
+    SpendingMonth,
+    UsageRecord,
+    UsageSource,
+    month_of,
+)
+from chatcore import clock, rows, writes
+from chatcore.db import in_transaction, store_is_away
+from chatcore.ids import derived
+from chatcore.money import as_stored, usd
+
+logger = logging.getLogger("chatcore.usage")
+
+# Of this process since its start, for whoever looks after it.
+counts: Counter[str] = Counter()
+
+_TOKENS = (
+    *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    *("output_tokens", "reasoning_tokens"),
+)
+
+
+def record_usage(entry: UsageEntry, *, settles: UUID | None = None) -> bool:
+    """Write the entry, and let go of the reservation `settles` with it. Never raises.
+
+    Returns whether it is in the ledger; otherwise it waits in the spool. The same entry again
+    changes nothing, but where it was estimated before and is known better now: then an adjustment
+    is written behind it.
+    """
+    try:
+        write(entry, settles=settles)
+    except Exception as error:
+        counts["failed"] += 1
+        if store_is_away(error):
+            logger.warning("A call waits to be recorded (%s)", type(error).__name__)
+        else:
+            logger.exception("A call could not be recorded; it waits in %s", spool.folder())
+        _spool(entry)
+        return False
+    counts["recorded"] += 1
+    return True
+
+
+def _spool(entry: UsageEntry) -> None:
+    try:
+        spool.keep(entry)
+    except OSError as error:
+        counts["lost"] += 1
+        # The last resort: an administrator can put it back from the log.
+        logger.error("A call could not be spooled (%s): %r", error.strerror, entry)
+    else:
+        counts["spooled"] += 1
+
+
+def drain_spool() -> bool:
+    """Write what waited. Returns whether there was anything; raises if the store is away."""
+
+    def write_again(entry: UsageEntry) -> None:
+        try:
+            write(entry)
+        except Exception as error:
+            if store_is_away(error):
+                raise
+            logger.exception("A spooled call could not be recorded: %s", entry.id)
+
+    waiting = len(spool.waiting())
+    if waiting:
+        spool.drain(write_again)
+        left = len(spool.waiting())
+        logger.warning("Calls recorded from the spool: %d; left: %d", waiting - left, left)
+    return bool(waiting)
+
+
+def write(entry: UsageEntry, *, settles: UUID | None = None) -> None:
+    """As `record_usage`, but raises what the store says."""
+    row = _row_of(entry)
+
+    def work() -> None:
+        earlier = rows.one(UsageRecord, id=row.pk)
+        change = row if earlier is None else _correction(earlier, row)
+        if change is not None:
+            append([change])
+        if settles is not None:
+            Reservation.objects.filter(pk=settles).delete()
+
+    for attempt in range(2):
+        try:
+            in_transaction(work)
+            break
+        except IntegrityError:
+            # The same call, or the first one of a month, was written at the same moment.
+            if attempt:
+                raise
+    spool.drop(entry)
+
+
+def append(new: Sequence[UsageRecord]) -> None:
+    """Write these rows, and what they add to their months. Call it inside a transaction."""
+    for row in new:
+        writes.insert(row)
+        cost = row.cost_usd or Decimal(0)
+        for subject in dict.fromkeys((row.user_id, row.organization_id)):
+            _add_to_month(subject, row.created_at, cost)
+
+
+def _add_to_month(subject: UUID, moment: datetime, cost: Decimal) -> None:
+    key = SpendingMonth.key(subject, moment)
+    added = {"spent_usd": as_stored(cost), "version": 1}
+    if writes.update(SpendingMonth, {"id": key}, add=added) is None:
+        month = month_of(moment)
+        writes.insert(
+            SpendingMonth(id=key, subject_id=subject, month=month, spent_usd=cost, version=1)
+        )
+
+
+def _row_of(entry: UsageEntry) -> UsageRecord:
+    tokens = entry.tokens
+    price = _price_of(entry)
+    units = entry.units if entry.units is not None else tokens.total or 1
+    return UsageRecord(
+        id=entry.id,
+        organization_id=entry.organization_id,
+        user_id=entry.user_id,
+        provider=entry.provider,
+        endpoint=entry.endpoint,
+        method=entry.method,
+        model=entry.model,
+        units=units,
+        status=entry.status,
+        duration_ms=entry.duration_ms,
+        ttft_ms=entry.ttft_ms,
+        error=entry.error,
+        input_tokens=tokens.input,
+        cache_read_tokens=tokens.cache_read,
+        cache_write_tokens=tokens.cache_write,
+        cache_write_1h_tokens=tokens.cache_write_1h,
+        output_tokens=tokens.output,
+        reasoning_tokens=tokens.reasoning,
+        usage_source=entry.usage_source,
+        estimated_calls=int(entry.usage_source == "estimated"),
+        cost_usd=price.cost_usd,
+        price_source=price.source,
+        price_version=price.version,
+        unpriced_calls=int(price.is_unpriced),
+        credits=entry.credits,
+        credits_saved=entry.credits_saved,
+        conversation_id=entry.conversation_id,
+        generation_id=entry.generation_id,
+        step=entry.step,
+        request_id=entry.request_id,
+        created_at=clock.in_milliseconds(entry.created_at),
+        recorded_at=clock.now(),
+    )
+
+
+def _price_of(entry: UsageEntry) -> "prices.Price":
+    if entry.is_paid_in_credits:
+        return prices.Price(None, PriceSource.CREDITS)
+    if entry.cost_usd is not None:
+        return prices.Price(usd(entry.cost_usd), PriceSource.STATED)
+    return prices.price_of(
+        entry.provider, entry.model, entry.tokens, entry.created_at, api_url=entry.api_url
+    )
+
+
+def _correction(earlier: UsageRecord, row: UsageRecord) -> UsageRecord | None:
+    """What has to stand behind the earlier row of this call so that both together say what this
+    one says; None if that one is as good.
+
+    A process that was taken for dead may wake up and know what the reaper could only estimate.
+    """
+    if earlier.usage_source == UsageSource.PROVIDER:
+        return None
+    is_counted = row.usage_source == UsageSource.PROVIDER
+    if not is_counted and row.units <= earlier.units:
+        return None
+    change = adjustment(earlier, row, derived(earlier.pk, f"counted-{row.units}"))
+    change.units = row.units - earlier.units
+    for name in _TOKENS:
+        setattr(change, name, getattr(row, name) - getattr(earlier, name))
+    change.usage_source = row.usage_source
+    change.estimated_calls = row.estimated_calls - earlier.estimated_calls
+    # A second correction of one call would count the first one again.
+    return None if rows.one(UsageRecord, id=change.pk) else change
+
+
+def adjustment(earlier: UsageRecord, priced: UsageRecord, key: UUID) -> UsageRecord:
+    """A row, not saved, that adjusts `earlier` to what `priced` costs."""
+    cost = None
+    if priced.cost_usd is not None:
+        cost = priced.cost_usd - (earlier.cost_usd or Decimal(0))
+    copied: dict[str, Any] = {
+        name: getattr(earlier, name)
+        for name in (
+            *("organization_id", "user_id", "provider", "endpoint", "method", "model", "status"),
+            *("conversation_id", "generation_id", "step", "request_id", "created_at"),
+        )
+    }
+    return UsageRecord(
+        **copied,
+        id=key,
+        adjusts=earlier.pk,
+        calls=0,
+        cost_usd=cost,
+        price_source=priced.price_source,
+        price_version=priced.price_version,
+        unpriced_calls=priced.unpriced_calls - earlier.unpriced_calls,
+        recorded_at=clock.now(),
+    )
+
+
+def call_id(generation_id: UUID, step: int) -> UUID:
+    """The id of the ledger's row for one call of an answer."""
+    return derived(generation_id, f"call-{step}")
+
+
+def of_calls(ids: Iterable[UUID]) -> list[UsageRecord]:
+    """The rows of these calls, with what adjusts them."""
+    wanted = list(ids)
+    found = list(UsageRecord.objects.filter(pk__in=wanted))
+    return found + list(UsageRecord.objects.filter(adjusts__in=wanted))
