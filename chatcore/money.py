@@ -27,7 +27,7 @@ def as_stored(amount: Decimal) -> int:
     return int(usd(amount).scaleb(PLACES))
 
 
-class UsdField(models.BigIntegerField):
+class UsdField(models.BigIntegerField):  # type: ignore[type-arg]
     """A Decimal of US dollars, kept as a whole number of ten-billionths.
 
     SQLite has no decimal numbers, and would add up dollars as binary fractions; whole numbers are
@@ -35,8 +35,8 @@ class UsdField(models.BigIntegerField):
     """
 
     # For the type checker.
-    _pyi_private_set_type: Decimal | int
-    _pyi_private_get_type: Decimal
+    _pyi_private_set_type: Decimal | int  # type: ignore[assignment]
+    _pyi_private_get_type: Decimal  # type: ignore[assignment]
 
     def from_db_value(self, value: Any, *_: object) -> Decimal | None:
         return None if value is None else from_stored(value)
