@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
+from assistant import tool_uses
 from assistant.events import Event, ReasoningDelta, TextDelta
 from assistant.models import GenerationStatus
 from assistant.saving import Progress
+from assistant.tool_uses import ToolUse
 
 
 class AnswerLog:
@@ -26,6 +28,7 @@ class AnswerLog:
         self.error: dict[str, Any] | None = None
         self._text: list[str] = []
         self._reasoning: list[str] = []
+        self._tools: dict[str, ToolUse] = {}
         self._is_cut_off = False
         self._waiting: set[asyncio.Future[None]] = set()
         self._followers = 0
@@ -46,7 +49,14 @@ class AnswerLog:
         # Joined once: the next time only what came since is to be added.
         self._text[:] = ["".join(self._text)]
         self._reasoning[:] = ["".join(self._reasoning)]
-        return Progress(self.id, self.seq, self._text[0], self._reasoning[0])
+        tools = tuple(self._tools.values())
+        return Progress(self.id, self.seq, self._text[0], self._reasoning[0], tools)
+
+    @property
+    def written(self) -> int:
+        """How many characters the model has written: text, reasoning, arguments of tools."""
+        arguments = sum(len(use.arguments) for use in self._tools.values())
+        return sum(map(len, self._text)) + sum(map(len, self._reasoning)) + arguments
 
     def add(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -54,6 +64,8 @@ class AnswerLog:
                 self._text.append(event.text)
             elif isinstance(event, ReasoningDelta):
                 self._reasoning.append(event.text)
+            elif isinstance(event, tool_uses.EVENTS):
+                tool_uses.note(self._tools, event, sum(map(len, self._text)))
         self.events.extend(events)
         self._tell()
 

@@ -51,6 +51,12 @@ def providers() -> dict[str, Provider]:
     return configured or {"demo": DemoProvider()}
 
 
+def api_url(provider: str) -> str:
+    """The address of a server that is not the provider's own, or "": its prices are its own too."""
+    addresses = {"openai": settings.OPENAI_BASE_URL, "anthropic": settings.ANTHROPIC_BASE_URL}
+    return addresses.get(provider, "")
+
+
 def choices() -> list[Choice]:
     """What the model picker shows, the default first."""
     models = {

@@ -1,7 +1,9 @@
 """What happens while an answer is made, as frozen values. Storage and sockets are elsewhere.
 
-An answer is at most one `Retrying`, any number of deltas, signatures, tool calls and usage reports,
-and then exactly one of `Finished` and `Failed`.
+An answer is one call of a provider or several: the model may ask for tools, and is called again
+with their results; a call that failed before anything was shown may be made once more. A call is a
+`CallBegan`, any number of deltas, signatures, tool calls and usage reports, and a `CallEnded`; the
+last one ends with exactly one of `Finished` and `Failed`.
 """
 
 from typing import Literal
@@ -44,14 +46,55 @@ class ToolCall(Struct, frozen=True, tag="tool_call"):
     arguments: str
 
 
+class ToolResult(Struct, frozen=True, tag="tool_result"):
+    """What came of a tool call. `content` is JSON text; of a failure, a sentence that says why."""
+
+    id: str
+    name: str
+    content: str
+    is_error: bool = False
+
+
+Decision = Literal["once", "chat", "deny", "timeout"]
+
+
+class ApprovalAsked(Struct, frozen=True, tag="approval_asked"):
+    """The tool call of this id spends something: the person has to allow it first."""
+
+    id: str
+    name: str
+    question: str
+
+
+class ApprovalGiven(Struct, frozen=True, tag="approval_given"):
+    """What the person said: allowed once, allowed in this chat, denied, or nothing in time."""
+
+    id: str
+    decision: Decision
+
+
+class CallBegan(Struct, frozen=True, tag="call_began"):
+    """A provider is called, from 1 on; its prompt has so many characters."""
+
+    step: int
+    prompt_characters: int
+
+
+class CallEnded(Struct, frozen=True, tag="call_ended"):
+    """That call is over, and is not the last one. `error` is the code of its failure, or ""."""
+
+    error: str = ""
+
+
 class Usage(Struct, frozen=True, tag="usage"):
-    """Tokens so far; a later report replaces an earlier one.
+    """Tokens of a call so far; a later report replaces an earlier one.
 
-    An adapter reports on its one call. The engine adds up the calls of an answer before it passes
-    a report on: a call that failed may have been billed as well.
+    An adapter and the engine report on one call. The log of an answer has what all its calls came
+    to: a call that failed may have been billed as well.
 
-    The classes input, cache read, cache write and output do not overlap; `reasoning_tokens` are
-    contained in `output_tokens`.
+    The classes input, cache read, cache write and output do not overlap. `reasoning_tokens` are
+    contained in `output_tokens`, `cache_write_1h_tokens` (kept for an hour) in
+    `cache_write_tokens`.
     """
 
     input_tokens: int = 0
@@ -59,6 +102,7 @@ class Usage(Struct, frozen=True, tag="usage"):
     cache_write_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_1h_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -76,6 +120,7 @@ class Usage(Struct, frozen=True, tag="usage"):
             tokens(self.cache_write_tokens + other.cache_write_tokens),
             tokens(self.output_tokens + other.output_tokens),
             tokens(self.reasoning_tokens + other.reasoning_tokens),
+            tokens(self.cache_write_1h_tokens + other.cache_write_1h_tokens),
         )
 
 
@@ -123,6 +168,11 @@ Event = (
     | ReasoningSignature
     | RedactedReasoning
     | ToolCall
+    | ToolResult
+    | ApprovalAsked
+    | ApprovalGiven
+    | CallBegan
+    | CallEnded
     | Usage
     | Retrying
     | Finished

@@ -11,8 +11,9 @@ import os
 import socket
 import time
 from collections.abc import Coroutine
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from contextvars import Context
+from dataclasses import replace
 from functools import cache
 from itertools import count
 from typing import Any, TypeVar
@@ -21,14 +22,21 @@ from uuid import UUID
 from django.conf import settings
 
 from accounts.models import User
-from assistant import catalog, engine, frames, saving, turns
+from analytics import recording
+from analytics.budgets import BudgetExceeded
+from analytics.entries import UsageEntry
+from assistant import catalog, engine, frames, saving, toolkit, turns
 from assistant.answer_log import AnswerLog
-from assistant.events import Event, Failed, Usage
+from assistant.engine import DELTAS
+from assistant.events import CallBegan, CallEnded, Decision, Event, Failed, ToolCall, Usage
+from assistant.metering import CallState, Meter, Outcome
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.base import Prompt, Provider
 from assistant.providers.errors import AnswerTooSlow
 from assistant.relay import NO_STREAM, Relay
+from assistant.saving import Progress
 from assistant.sockets import sockets
+from assistant.tools.toolbox import Toolbox
 from chatcore import clock
 from chatcore.db import in_thread, report_away, store_breaker, store_is_away
 from chatcore.ids import new_id
@@ -60,10 +68,11 @@ class RunningGeneration(AnswerLog):
         provider: Provider,
         prompt: Prompt,
         begins_with: tuple[Event, ...] = (),
+        tools: Toolbox | None = None,
     ) -> None:
         super().__init__(record.pk)
         self.record = record
-        self.usage: Usage | None = None
+        self.tools = tools
         # How much of the log stands in Redis; the relay's.
         self.published = NO_STREAM
         self._provider = provider
@@ -71,6 +80,11 @@ class RunningGeneration(AnswerLog):
         self._failure: dict[str, Any] | None = None
         self._stop_asked = False
         self.add(begins_with)
+        self._payer = turns.payer_of(record)
+        began = CallState(1, record.created_at, prompt.characters, self.written)
+        self._meter = Meter(self._payer, began)
+        # Calls that are over and not in the ledger yet.
+        self._unrecorded: list[UsageEntry] = []
         self._reader = asyncio.create_task(self._read())
 
     async def run(self) -> None:
@@ -85,12 +99,20 @@ class RunningGeneration(AnswerLog):
             logger.exception("A generation failed")
             status = GenerationStatus.FAILED
             self._failure = _error("internal", "Something went wrong here. Try again.")
+        self._end_call(status)
         self.end(await self._save(status), self._failure)
+
+    def progress(self) -> Progress:
+        return replace(super().progress(), call=self._meter.state)
 
     def stop(self) -> None:
         """Close the provider's connection at once and keep what was written."""
         self._stop_asked = True
         self.interrupt()
+
+    def decide(self, call_id: str, decision: Decision) -> str | None:
+        """What the person says of a tool call; the tool's name, None if nobody waits for it."""
+        return self.tools.decide(call_id, decision) if self.tools else None
 
     def interrupt(self) -> None:
         """End it without anybody having asked: this process is going down."""
@@ -99,17 +121,28 @@ class RunningGeneration(AnswerLog):
     async def _read(self) -> None:
         try:
             # Around the reader, whose every wait is for the engine: nothing at each piece.
-            async with asyncio.timeout(settings.ANSWER_DEADLINE_SECONDS):
-                async for event in engine.run(self._provider, self._prompt):
-                    self._take(event)
+            async with (
+                asyncio.timeout(settings.ANSWER_DEADLINE_SECONDS),
+                aclosing(engine.run(self._provider, self._prompt, self.tools)) as events,
+            ):
+                async for event in events:
+                    if isinstance(event, DELTAS):
+                        self._meter.hear_piece()
+                        self.add((event,))
+                    elif isinstance(event, CallBegan | CallEnded):
+                        await self._between_calls(event)
+                    else:
+                        self._take(event)
         except TimeoutError:
             logger.warning("%s: an answer was not at its end in time", self._provider.label)
             self._take(engine.failed(AnswerTooSlow(self._provider.label)))
+        except BudgetExceeded as error:
+            self._take(Failed(turns.BUDGET_EXCEEDED, str(error), retryable=False))
 
     def _take(self, event: Event) -> None:
         match event:
             case Usage():
-                self.usage = event
+                event = self._meter.count(event)
             case Failed():
                 self._failure = _error(
                     event.code,
@@ -117,7 +150,43 @@ class RunningGeneration(AnswerLog):
                     retryable=event.retryable,
                     retry_after=event.retry_after,
                 )
+            case ToolCall():
+                self._meter.hear_piece()
         self.add((event,))
+
+    def _whole(self, *, is_refused: bool) -> Progress:
+        """What is to be saved; without what others wrote, if the store would not take it."""
+        progress = self.progress()
+        return replace(progress, tools=()) if is_refused else progress
+
+    # --- The calls of the provider --------------------------------------------------------------
+    async def _between_calls(self, event: CallBegan | CallEnded) -> None:
+        """Record what is over, and hold back what is next. The first call began with the turn."""
+        try:
+            if isinstance(event, CallEnded):
+                outcome: Outcome = "failed" if event.error else "done"
+                entry = self._meter.end(outcome, event.error, self.written)
+                assert entry is not None  # it was running
+                # Should the process die or the answer be stopped here, it is recorded once more.
+                self._unrecorded.append(entry)
+                await in_thread(saving.end_call, entry, self._meter.state)
+                self._unrecorded.remove(entry)
+            elif event.step > 1:
+                now = clock.now()
+                began = CallState(event.step, now, event.prompt_characters, self.written)
+                await in_thread(saving.begin_call, self._payer, began, now)
+                self._meter.begin(began)
+        except Exception as error:
+            if isinstance(error, BudgetExceeded) or not store_is_away(error):
+                raise
+            logger.warning("A call could not be noted (%s); the answer goes on", _name(error))
+            if isinstance(event, CallBegan):
+                self._meter.begin(began)
+
+    def _end_call(self, status: GenerationStatus) -> None:
+        code = self._failure["code"] if self._failure else ""
+        if entry := self._meter.end(_OUTCOMES[status], code, self.written):
+            self._unrecorded.append(entry)
 
     async def _save(self, status: GenerationStatus) -> GenerationStatus:
         """Save the answer as it ended. While the store is away this waits for it.
@@ -129,10 +198,10 @@ class RunningGeneration(AnswerLog):
             try:
                 await in_thread(
                     saving.finish,
-                    self.progress(),
+                    self._whole(is_refused=is_refused),
                     status,
                     error=self._failure,
-                    usage=self.usage,
+                    calls=self._unrecorded,
                     now=clock.now(),
                 )
                 return status
@@ -144,13 +213,21 @@ class RunningGeneration(AnswerLog):
                     if is_refused:
                         return status
                     # Once more without what it may be about: the text matters most.
-                    is_refused, self.usage = True, None
+                    is_refused = True
                     continue
                 logger.warning(
                     "An answer waits to be saved (%s); next try in %.0f s", _name(error), pause
                 )
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+_OUTCOMES: dict[GenerationStatus, Outcome] = {
+    GenerationStatus.DONE: "done",
+    GenerationStatus.STOPPED: "stopped",
+    GenerationStatus.FAILED: "failed",
+    GenerationStatus.INTERRUPTED: "interrupted",
+}
 
 
 def _name(error: Exception) -> str:
@@ -216,7 +293,7 @@ class Registry:
     def _start(self, turn: turns.Turn) -> None:
         record = turn.generation
         provider = catalog.providers()[record.provider]
-        self.start(record, provider, turn.prompt, turn.begins_with)
+        self.start(record, provider, turn.prompt, turn.begins_with, toolkit.tools_for(turn))
         frame = frames.begun(turn)
         sockets.tell(str(record.user_id), frame)
         if self._relay is not None:
@@ -234,8 +311,9 @@ class Registry:
         provider: Provider,
         prompt: Prompt,
         begins_with: tuple[Event, ...] = (),
+        tools: Toolbox | None = None,
     ) -> RunningGeneration:
-        generation = RunningGeneration(record, provider, prompt, begins_with)
+        generation = RunningGeneration(record, provider, prompt, begins_with, tools)
         self._running[generation.id] = generation
         self._hold(self._run(generation))
         if self._is_closing:
@@ -272,9 +350,26 @@ class Registry:
         if self._relay is not None:
             await self._relay.tell({"stop": str(record.pk)})
 
+    async def decide(self, record: Generation, call_id: str, decision: Decision) -> None:
+        """What the person says of a tool call, in whatever process its answer is made."""
+        if (running := self.find(record.pk)) is None:
+            await in_thread(saving.decide, record, call_id, decision)
+            if self._relay is not None:
+                news = {"decided": str(record.pk), "call": call_id, "decision": decision}
+                await self._relay.tell(news)
+            return
+        self._decide(running, call_id, decision)
+
+    def _decide(self, running: RunningGeneration, call_id: str, decision: Decision) -> None:
+        name = running.decide(call_id, decision)
+        if name is not None and decision == "chat":
+            self._hold(in_thread(saving.allow_in_chat, running.record.conversation_id, name))
+
     def _hear(self, news: dict[str, Any]) -> None:
         if (key := news.get("stop")) and (running := self.find(UUID(key))):
             running.stop()
+        elif (key := news.get("decided")) and (running := self.find(UUID(key))):
+            self._decide(running, news["call"], news["decision"])
         elif "frame" in news:
             sockets.tell(news["user"], news["frame"])
 
@@ -306,9 +401,10 @@ class Registry:
             # First of all: what was saved a moment ago is not found silent.
             await self._try(self._save(tick % SAVE_PARTS))
             if tick % SAVE_PARTS == 0:
-                await self._try(self._stop_those_asked_for())
+                await self._try(self._hear_of_the_store())
             if tick % (REAP_EVERY_SAVES * SAVE_PARTS) == 0:
                 await self._try(self._reap())
+                await self._try(in_thread(recording.drain_spool))
             # A store that was slow is not asked faster for it.
             next_at = max(next_at + SAVE_SECONDS / SAVE_PARTS, time.monotonic())
             await asyncio.sleep(next_at - time.monotonic())
@@ -334,11 +430,15 @@ class Registry:
             await in_thread(saving.save_progress, [each.progress() for each in due], clock.now())
         return bool(due)
 
-    async def _stop_those_asked_for(self) -> bool:
+    async def _hear_of_the_store(self) -> bool:
         running = {key: each for key, each in self._running.items() if each.is_running}
         if running:
             for key in await in_thread(saving.asked_to_stop, set(running)):
                 running[key].stop()
+        if asking := {key for key, each in running.items() if each.tools and each.tools.is_waiting}:
+            for key, decisions in (await in_thread(saving.decisions_on, asking)).items():
+                for call_id, decision in decisions.items():
+                    self._decide(running[key], call_id, decision)
         return bool(running)
 
     async def _reap(self) -> bool:

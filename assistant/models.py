@@ -7,8 +7,10 @@ from django.conf import settings
 from django.db import models
 
 from accounts.models import User
+from analytics.models import UsageSource
 from chatcore import clock
 from chatcore.ids import new_id
+from chatcore.money import UsdField
 from conversations.models import Conversation
 
 
@@ -18,11 +20,6 @@ class GenerationStatus(models.TextChoices):
     STOPPED = "stopped"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
-
-
-class UsageSource(models.TextChoices):
-    PROVIDER = "provider"
-    ESTIMATED = "estimated"
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
@@ -70,12 +67,18 @@ class Generation(models.Model):
     owner = models.CharField(max_length=120, blank=True)
     # Set by a process that cannot reach the one that makes the answer; that one looks every second.
     stop_asked = models.BooleanField(default=False, db_column="stopAsked")
-    # What an estimate of the input needs, should the provider not say what it counted.
-    prompt_characters = models.PositiveIntegerField(default=0, db_column="promptCharacters")
+    # The tools that were used so far, and what came of each (assistant/tool_uses.py).
+    tools = models.JSONField(default=list, blank=True)
+    # The call of the provider that runs (metering.CallState), for an estimate by the reaper.
+    call = models.JSONField(null=True, blank=True)
+    # What the person said of tool calls that had to be allowed: {call id: decision}.
+    decisions = models.JSONField(default=dict, blank=True)
+    # What all calls came to, by the ledger: in tokens, and in dollars as far as they are priced.
     usage = models.JSONField(null=True, blank=True)
     usage_source = models.CharField(
         max_length=16, choices=UsageSource, blank=True, db_column="usageSource"
     )
+    cost_usd = UsdField(null=True, blank=True, db_column="costUsdE10")
     heartbeat_at = models.DateTimeField(default=clock.now, db_column="heartbeatAt")
     created_at = models.DateTimeField(default=clock.now, db_column="createdAt")
     finished_at = models.DateTimeField(null=True, blank=True, db_column="finishedAt")

@@ -1,7 +1,6 @@
 """What the store keeps of an answer while it is made, and how it ends. Called from threads."""
 
 import logging
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +12,13 @@ from uuid import UUID
 import msgspec
 
 from accounts.models import User
-from assistant.events import Usage
-from assistant.models import Generation, GenerationStatus, UsageSource
+from analytics import recording
+from analytics.entries import UsageEntry
+from assistant import metering, tool_uses, totals, turns
+from assistant.events import Decision
+from assistant.metering import CallState, Payer
+from assistant.models import Generation, GenerationStatus
+from assistant.tool_uses import ToolUse
 from chatcore import rows, writes
 from chatcore.db import in_transaction, store_is_away
 from conversations.models import (
@@ -22,27 +26,26 @@ from conversations.models import (
     Message,
     MessageRole,
     MessageStatus,
-    as_text_part,
     reasoning_of,
 )
 
 # A generation whose process was not heard of for this long is taken for dead. The heart beats
 # every second, so ten beats were missed.
 SILENCE = timedelta(seconds=10)
-# Of English text, by OpenAI's rule of thumb for its tokenizers.
-CHARACTERS_PER_TOKEN = 4
 
 logger = logging.getLogger("chatcore.saving")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What there is of an answer at a moment."""
+    """What there is of an answer at a moment. `call` is known where the answer is made."""
 
     generation_id: UUID
     seq: int
     text: str
     reasoning: str
+    tools: tuple[ToolUse, ...] = ()
+    call: CallState | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def _saved(generation: Generation) -> Progress:
     text, reasoning = generation.text, generation.reasoning
     if generation.status != GenerationStatus.RUNNING and (answer := _message_of(generation)):
         text, reasoning = answer.content, reasoning_of(answer.parts)
-    return Progress(generation.pk, generation.seq, text, reasoning)
+    tools = tool_uses.from_json(generation.tools)
+    return Progress(generation.pk, generation.seq, text, reasoning, tools)
 
 
 def _message_of(generation: Generation) -> Message | None:
@@ -83,7 +87,14 @@ def save_progress(progress: Sequence[Progress], now: datetime) -> None:
     changes = [
         (
             {"id": each.generation_id, "status": GenerationStatus.RUNNING},
-            {"seq": each.seq, "text": each.text, "reasoning": each.reasoning, "heartbeat_at": now},
+            {
+                "seq": each.seq,
+                "text": each.text,
+                "reasoning": each.reasoning,
+                "tools": tool_uses.as_json(each.tools),
+                "call": each.call and each.call.as_json(),
+                "heartbeat_at": now,
+            },
         )
         for each in progress
     ]
@@ -141,34 +152,85 @@ _MESSAGE_STATUS = {
 }
 
 
-@dataclass(frozen=True)
-class Ending:
-    """How an answer ended, and what the provider counted, if it did."""
-
-    status: GenerationStatus
-    error: dict[str, Any] | None
-    usage: Usage | None
-
-
 def finish(
     progress: Progress,
     status: GenerationStatus,
     *,
     error: dict[str, Any] | None,
-    usage: Usage | None,
+    calls: Sequence[UsageEntry] = (),
     now: datetime,
 ) -> None:
-    """Make the answer a message of its conversation, however it ended. Safe to run again."""
+    """Make the answer a message of its conversation, however it ended. Safe to run again.
+
+    `calls` are those that are not in the ledger yet. They go there first: should the process be
+    killed between the two, they are found there by whoever ends the answer.
+    """
+    for entry in calls:
+        recording.record_usage(entry, settles=progress.generation_id)
 
     def work() -> None:
         generation = rows.one(Generation, id=progress.generation_id)
         # None: the chat was deleted for good meanwhile.
         if generation is not None:
-            _end(generation, progress, Ending(status, error, usage), now)
+            _end(generation, progress, status, error, now)
 
     in_transaction(work)
 
 
+# --- Between two calls of one answer --------------------------------------------------------------
+def end_call(entry: UsageEntry, state: CallState) -> None:
+    """A call is over, and the answer goes on. Its reservation stays for the next one."""
+    recording.record_usage(entry)
+    _keep_state(entry, state)
+
+
+def begin_call(payer: Payer, state: CallState, now: datetime) -> None:
+    """Another call is about to be made. Raises BudgetExceeded."""
+
+    def work() -> None:
+        turns.hold_budget(payer, state.prompt_characters, now)
+        equal = {"id": payer.generation_id, "status": GenerationStatus.RUNNING}
+        writes.update(Generation, equal, values={"call": state.as_json()})
+
+    in_transaction(work)
+
+
+def _keep_state(entry: UsageEntry, state: CallState) -> None:
+    equal = {"id": entry.generation_id, "status": GenerationStatus.RUNNING}
+    writes.update(Generation, equal, values={"call": state.as_json()})
+
+
+# --- What the person says of a tool ---------------------------------------------------------------
+def decide(generation: Generation, call_id: str, decision: Decision) -> None:
+    """Keep the first word of the person on a tool call, for the process that makes the answer."""
+
+    def work() -> None:
+        running = rows.one(Generation, id=generation.pk)
+        if running is not None and running.status == GenerationStatus.RUNNING:
+            decisions = {call_id: decision, **running.decisions}
+            writes.update(Generation, {"id": running.pk}, values={"decisions": decisions})
+
+    in_transaction(work)
+
+
+def decisions_on(generations: Collection[UUID]) -> dict[UUID, dict[str, Decision]]:
+    """What was said of the tool calls of these answers."""
+    found = Generation.objects.filter(pk__in=generations).values_list("pk", "decisions")
+    return dict(found)
+
+
+def allow_in_chat(conversation_id: UUID, tool: str) -> None:
+    """From now on the tool needs no question in this chat."""
+
+    def work() -> None:
+        chat = rows.one(Conversation, id=conversation_id)
+        if chat is not None and tool not in chat.allowed_tools:
+            chat.change(allowed_tools=[*chat.allowed_tools, tool])
+
+    in_transaction(work)
+
+
+# --- Answers whose process is gone ----------------------------------------------------------------
 def silent(now: datetime, *, ours: Collection[UUID] = ()) -> set[UUID]:
     """The generations whose process is gone.
 
@@ -191,34 +253,69 @@ def interrupt(
         generation = Generation.objects.silent_since(now - SILENCE).filter(pk=key).first()
         if generation is None:
             return False
-        progress = _saved(generation)
-        if (replay := (replays or {}).get(key)) and replay.seq > progress.seq:
-            progress = replay
-        ending = Ending(GenerationStatus.INTERRUPTED, None, None)
-        _end(generation, progress, ending, now)
+        _end(generation, _most(generation, replays), GenerationStatus.INTERRUPTED, None, now)
         return True
 
     interrupted = []
     for key in generations:
         with _one_of_many("interrupted"):
+            _charge_the_silent(key, now, replays)
             if in_transaction(partial(work, key)):
                 interrupted.append(key)
     return interrupted
 
 
-def _end(generation: Generation, progress: Progress, ending: Ending, now: datetime) -> None:
-    usage, source = _usage(generation, progress, ending)
+def _most(generation: Generation, replays: Mapping[UUID, Progress] | None) -> Progress:
+    saved = _saved(generation)
+    replay = (replays or {}).get(generation.pk)
+    return replay if replay is not None and replay.seq > saved.seq else saved
+
+
+def _charge_the_silent(key: UUID, now: datetime, replays: Mapping[UUID, Progress] | None) -> None:
+    """Record the call at which the process died. What it has recorded itself stays."""
+    found = Generation.objects.silent_since(now - SILENCE).filter(pk=key).with_chat().first()
+    state = metering.state_from(found.call) if found else None
+    if found is None or state is None or state.is_over:
+        return
+    entry = metering.entry_of(
+        turns.payer_of(found),
+        state,
+        "interrupted",
+        "",
+        written=_written(_most(found, replays)),
+        duration_ms=round((found.heartbeat_at - state.began_at).total_seconds() * 1000),
+    )
+    recording.record_usage(entry, settles=key)
+
+
+def _written(progress: Progress) -> int:
+    arguments = sum(len(use.arguments) for use in progress.tools)
+    return len(progress.text) + len(progress.reasoning) + arguments
+
+
+# --- The end --------------------------------------------------------------------------------------
+def _end(
+    generation: Generation,
+    progress: Progress,
+    status: GenerationStatus,
+    error: dict[str, Any] | None,
+    now: datetime,
+) -> None:
+    state = progress.call or metering.state_from(generation.call)
+    used = totals.used_by(generation.pk, state.step if state else 0)
     writes.update(
         Generation,
         {"id": generation.pk},
         values={
-            "status": ending.status,
+            "status": status,
             "seq": progress.seq,
             "text": "",
             "reasoning": "",
-            "error": ending.error,
-            "usage": usage and msgspec.to_builtins(usage),
-            "usage_source": source,
+            "tools": tool_uses.as_json(progress.tools),
+            "error": error,
+            "usage": used.usage and msgspec.to_builtins(used.usage),
+            "usage_source": used.source,
+            "cost_usd": used.cost_usd,
             "heartbeat_at": now,
             "finished_at": now,
         },
@@ -234,12 +331,11 @@ def _end(generation: Generation, progress: Progress, ending: Ending, now: dateti
         role=MessageRole.ASSISTANT,
         model=f"{generation.provider}:{generation.model}",
     )
-    is_counted = answer.token_count is not None
-    _fill(answer, progress, ending)
-    fields: dict[str, Any] = {}
-    if ending.usage is not None and not is_counted:
-        total = (conversation.metadata.get("totalTokens") or 0) + ending.usage.total_tokens
-        fields["metadata"] = {**conversation.metadata, "totalTokens": total}
+    _fill(answer, progress, status, error)
+    answer.token_count = used.counted_output
+    before = totals.noted_of(generation)
+    metadata = totals.with_answer(conversation.metadata, used, before, progress.tools)
+    fields: dict[str, Any] = {"metadata": metadata} if metadata != conversation.metadata else {}
     if earlier is None:
         conversation.append(answer, now, **fields)
     else:
@@ -247,33 +343,12 @@ def _end(generation: Generation, progress: Progress, ending: Ending, now: dateti
         conversation.change(**fields)
 
 
-def _fill(answer: Message, progress: Progress, ending: Ending) -> None:
+def _fill(
+    answer: Message, progress: Progress, status: GenerationStatus, error: dict[str, Any] | None
+) -> None:
     answer.content = progress.text
-    answer.parts = [as_text_part(progress.text)] if progress.text else []
+    answer.parts = tool_uses.parts_of(progress.text, progress.tools)
     if progress.reasoning:
         answer.parts.insert(0, {"type": "reasoning", "text": progress.reasoning})
-    answer.status = _MESSAGE_STATUS[ending.status]
-    answer.error = ending.error
-    if ending.usage is not None:
-        answer.token_count = ending.usage.output_tokens
-
-
-def _usage(generation: Generation, progress: Progress, ending: Ending) -> tuple[Usage | None, str]:
-    """What this answer used, and who says so. None if it failed before a model was at work.
-
-    A provider's count is whole only at the end of its answer. Of one that was cut short, what it
-    had counted is taken, and the rest estimated by the number of characters.
-    """
-    counted = ending.usage
-    written = len(progress.text) + len(progress.reasoning)
-    if counted is not None and ending.status == GenerationStatus.DONE:
-        return counted, UsageSource.PROVIDER
-    if counted is None and not written and ending.status == GenerationStatus.FAILED:
-        return None, ""
-    counted = counted or Usage(input_tokens=_tokens(generation.prompt_characters))
-    output = max(counted.output_tokens, _tokens(written))
-    return msgspec.structs.replace(counted, output_tokens=output), UsageSource.ESTIMATED
-
-
-def _tokens(characters: int) -> int:
-    return math.ceil(characters / CHARACTERS_PER_TOKEN)
+    answer.status = _MESSAGE_STATUS[status]
+    answer.error = error

@@ -6,16 +6,20 @@ a provider. A person waits for this, so it goes by `chatcore.rows` and `chatcore
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NoReturn
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from accounts.models import User
+from accounts.policies import NO_POLICY, Policy, policy_of
+from analytics import budgets
+from analytics.budgets import BudgetExceeded, Limits
 from assistant import catalog
 from assistant.catalog import Choice
 from assistant.events import Event, ReasoningDelta, TextDelta
+from assistant.metering import CallState, Payer
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.base import Prompt, PromptMessage
 from chatcore import limits, rows, writes
@@ -40,6 +44,10 @@ GO_ON = (
     "Your answer above was cut off. Go on exactly where it ends."
     " Repeat nothing of it, and do not remark on the interruption."
 )
+# The code where a monthly budget does not allow another call.
+BUDGET_EXCEEDED = "budget_exceeded"
+# An answer whose process dies is settled by the reaper; should that fail too, its hold ends.
+SETTLED_WITHIN = timedelta(minutes=5)
 # More messages than any chat has; a chat is read whole, as the model is to read its branch.
 ALL = 1_000_000
 
@@ -85,7 +93,7 @@ class Turn:
     """A turn that may run now, or (`is_new` is False) one that this request began earlier.
 
     `asked` is the question that is answered; `begins_with` is what the answer has already of an
-    earlier one. Both are only known of a new turn.
+    earlier one, `policy` what its organisation has decided. They are only known of a new turn.
     """
 
     generation: Generation
@@ -94,6 +102,7 @@ class Turn:
     is_new: bool
     asked: Said | None = None
     begins_with: tuple[Event, ...] = ()
+    policy: Policy = NO_POLICY
 
 
 def begin(
@@ -126,7 +135,7 @@ def begin(
     for _ in range(2):
         try:
             return in_transaction(work)
-        except (IntegrityError, TurnRefused) as error:
+        except (IntegrityError, TurnRefused, BudgetExceeded) as error:
             # Nearly every request is new. That this one is not shows where it meets the first one.
             if earlier := _earlier(user, question):
                 return earlier
@@ -134,6 +143,8 @@ def begin(
             # the second time.
             if isinstance(error, TurnRefused):
                 raise
+            if isinstance(error, BudgetExceeded):
+                raise TurnRefused(BUDGET_EXCEEDED, str(error)) from error
     raise TurnRefused("conflict", "This was changed elsewhere. Reload the page.")
 
 
@@ -190,10 +201,54 @@ def _begin(user: User, question: Question, choice: Choice, *, owner: str, now: d
     generation = _generation(user, question, choice, conversation, asked)
     generation.owner = owner
     generation.created_at = generation.heartbeat_at = now
-    generation.prompt_characters = sum(len(message.text) for message in prompt.messages)
     _keep(generation, begins_with)
+    begun = len(generation.text) + len(generation.reasoning)
+    state = CallState(1, now, prompt.characters, begun)
+    generation.call = state.as_json()
+    policy = policy_of(user.organization_id)
+    limits = Limits(user_usd=user.monthly_budget_usd, organization_usd=policy.monthly_budget_usd)
+    _hold(payer_of(generation), limits, prompt.characters, now)
     writes.insert(generation)
-    return Turn(generation, conversation, prompt, True, asked, begins_with)
+    return Turn(generation, conversation, prompt, True, asked, begins_with, policy)
+
+
+def payer_of(generation: Generation) -> Payer:
+    """Whose calls those of this answer are. Its conversation is loaded."""
+    return Payer(
+        organization_id=generation.conversation.organization_id,
+        user_id=generation.user_id,
+        conversation_id=generation.conversation_id,
+        generation_id=generation.pk,
+        request_id=generation.request_id,
+        provider=generation.provider,
+        model=generation.model,
+        api_url=catalog.api_url(generation.provider),
+    )
+
+
+def hold_budget(payer: Payer, prompt_characters: int, now: datetime) -> None:
+    """Hold back what the next call of an answer is likely to cost. Raises BudgetExceeded.
+
+    Call it inside a transaction.
+    """
+    limits = budgets.limits_of(payer.user_id, payer.organization_id)
+    _hold(payer, limits, prompt_characters, now)
+
+
+def _hold(payer: Payer, limits: Limits, prompt_characters: int, now: datetime) -> None:
+    if limits == Limits():
+        return
+    budgets.reserve(
+        key=payer.generation_id,
+        user_id=payer.user_id,
+        organization_id=payer.organization_id,
+        amount_usd=budgets.estimate_of(
+            payer.provider, payer.model, prompt_characters, now, payer.api_url
+        ),
+        limits=limits,
+        now=now,
+        lifetime=timedelta(seconds=settings.ANSWER_DEADLINE_SECONDS) + SETTLED_WITHIN,
+    )
 
 
 def _generation(

@@ -56,6 +56,8 @@ class Conversation(models.Model):
     )
     title = models.CharField(max_length=MAX_TITLE_CHARACTERS, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    # Names of tools that may spend something in this chat without a question to its person.
+    allowed_tools = models.JSONField(default=list, blank=True, db_column="allowedTools")
     # Of the request that made it, should the same one come again; "" if it was not made by one.
     creation_digest = models.CharField(max_length=64, blank=True, db_column="creationDigest")
     message_count = models.PositiveIntegerField(default=0, db_column="messageCount")

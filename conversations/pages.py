@@ -99,7 +99,7 @@ def summary(chat: rows.Row) -> Summary:
         title=chat["title"],
         metadata=SavedMetadata(
             total_tokens=metadata.get("totalTokens") or 0,
-            total_cost=metadata.get("totalCost"),
+            total_cost=_cost(metadata.get("totalCost")),
             tools_used=metadata.get("toolsUsed") or [],
         ),
         message_count=chat["message_count"],
@@ -108,6 +108,11 @@ def summary(chat: rows.Row) -> Summary:
         updated_at=chat["updated_at"],
         deleted_at=chat["deleted_at"],
     )
+
+
+def _cost(stored: object) -> float | None:
+    """A client gives a number; what the ledger says stands as text, so that sums are exact."""
+    return None if stored is None else float(str(stored))
 
 
 def _message(row: rows.Row) -> SavedMessage:

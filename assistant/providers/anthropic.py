@@ -1,5 +1,6 @@
 """Anthropic's messages. As with OpenAI, the SDK makes the call and msgspec reads the stream."""
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -17,7 +18,7 @@ from assistant.events import (
     Usage,
     tokens,
 )
-from assistant.providers.base import Prompt
+from assistant.providers.base import Prompt, Said, ToolRound
 from assistant.providers.errors import ContextTooLong, NetworkError, Refused
 from assistant.providers.wire import HttpProvider, messages_of, told_in_stream
 
@@ -81,11 +82,83 @@ class AnthropicProvider(HttpProvider["AsyncAnthropic"]):
             max_tokens=MAX_TOKENS,
             messages=[],
             stream=True,
-            extra_body=messages_of(prompt),
+            extra_body=_body(prompt),
         )
 
     def _reader(self) -> "_StreamReader":
         return _StreamReader(self.label)
+
+
+def _body(prompt: Prompt) -> dict[str, Any]:
+    body: dict[str, Any] = {"messages": messages_of(prompt, _round)}
+    if prompt.tools:
+        body["tools"] = [
+            {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+            for tool in prompt.tools
+        ]
+        if not prompt.may_call:
+            body["tool_choice"] = {"type": "none"}
+    return body
+
+
+def _round(tools: ToolRound) -> list[dict[str, Any]]:
+    """The model's own blocks as they came, reasoning with its signature; then all results."""
+    results = [
+        {
+            "type": "tool_result",
+            "tool_use_id": result.id,
+            "content": result.content,
+            "is_error": result.is_error,
+        }
+        for result in tools.results
+    ]
+    return [
+        {"role": "assistant", "content": _blocks(tools.said)},
+        {"role": "user", "content": results},
+    ]
+
+
+def _blocks(said: Sequence[Said]) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = []
+    text: list[str] = []
+    thinking: list[str] = []
+
+    def end_text() -> None:
+        # Blank text is refused.
+        if (joined := "".join(text)).strip():
+            blocks.append({"type": "text", "text": joined})
+        text.clear()
+
+    for each in said:
+        match each:
+            case TextDelta():
+                text.append(each.text)
+            case ReasoningDelta():
+                thinking.append(each.text)
+            case ReasoningSignature():
+                end_text()
+                # Reasoning without a seal is refused, so it is sent with it or not at all.
+                sealed = {"thinking": "".join(thinking), "signature": each.signature}
+                blocks.append({"type": "thinking", **sealed})
+                thinking.clear()
+            case RedactedReasoning():
+                end_text()
+                blocks.append({"type": "redacted_thinking", "data": each.data})
+            case ToolCall():
+                end_text()
+                call = {"id": each.id, "name": each.name, "input": _input(each.arguments)}
+                blocks.append({"type": "tool_use", **call})
+    end_text()
+    return blocks
+
+
+def _input(arguments: str) -> Any:
+    """The arguments as the object that they have to be; what is none was told to the model."""
+    try:
+        given = msgspec.json.decode(arguments)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return {}
+    return given if isinstance(given, dict) else {}
 
 
 class _StreamReader:
@@ -171,6 +244,7 @@ class _StreamReader:
             input_tokens=later("input_tokens", before.input_tokens),
             cache_read_tokens=later("cache_read_input_tokens", before.cache_read_tokens),
             cache_write_tokens=later("cache_creation_input_tokens", before.cache_write_tokens),
+            cache_write_1h_tokens=_kept_for_an_hour(usage, before.cache_write_1h_tokens),
             output_tokens=later("output_tokens", before.output_tokens),
             reasoning_tokens=before.reasoning_tokens if thinking is None else tokens(thinking),
         )
@@ -186,6 +260,14 @@ class _StreamReader:
         # Blocks that a compatible server began and never ended.
         left = [event for index in sorted(self._blocks) for event in self._end_block(index)]
         return [*left, Finished(_REASONS.get(self._stop_reason or "", "stop"))]
+
+
+def _kept_for_an_hour(usage: dict[str, Any], earlier: int) -> int:
+    """Of the tokens that the cache wrote, those kept for an hour; the rest is for 5 minutes."""
+    lifetimes = usage.get("cache_creation")
+    if not isinstance(lifetimes, dict) or lifetimes.get("ephemeral_1h_input_tokens") is None:
+        return earlier
+    return tokens(lifetimes["ephemeral_1h_input_tokens"])
 
 
 _REASONS: dict[str, Literal["stop", "length", "tool_calls"]] = {

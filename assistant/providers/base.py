@@ -1,11 +1,20 @@
 """What every provider adapter takes and gives."""
 
 from collections.abc import AsyncGenerator
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+import msgspec
 from msgspec import Struct
 
-from assistant.events import Event
+from assistant.events import (
+    Event,
+    ReasoningDelta,
+    ReasoningSignature,
+    RedactedReasoning,
+    TextDelta,
+    ToolCall,
+    ToolResult,
+)
 
 
 class PromptMessage(Struct, frozen=True):
@@ -13,11 +22,61 @@ class PromptMessage(Struct, frozen=True):
     text: str
 
 
+# What the model itself wrote, as it goes back to it.
+Said = TextDelta | ReasoningDelta | ReasoningSignature | RedactedReasoning | ToolCall
+
+
+class ToolRound(Struct, frozen=True):
+    """The model asked for tools: all that it wrote, in order, and what came of each call."""
+
+    said: tuple[Said, ...]
+    results: tuple[ToolResult, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(each.text for each in self.said if isinstance(each, TextDelta))
+
+    @property
+    def calls(self) -> list[ToolCall]:
+        return [each for each in self.said if isinstance(each, ToolCall)]
+
+    @property
+    def characters(self) -> int:
+        return (
+            len(self.text)
+            + sum(len(call.name) + len(call.arguments) for call in self.calls)
+            + sum(len(result.content) for result in self.results)
+        )
+
+
+class ToolSpec(Struct, frozen=True):
+    """A tool as a model is told of it. `parameters` is a JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
 class Prompt(Struct, frozen=True):
-    """One call to a model: its name as the provider knows it, and the messages in order."""
+    """One call to a model: its name as the provider knows it, and the messages in order.
+
+    With `may_call` False the tools are named, as earlier messages speak of them, and none may be
+    asked for.
+    """
 
     model: str
-    messages: tuple[PromptMessage, ...]
+    messages: tuple[PromptMessage | ToolRound, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    may_call: bool = True
+
+    @property
+    def characters(self) -> int:
+        """For an estimate of its tokens."""
+        written = sum(
+            len(each.text) if isinstance(each, PromptMessage) else each.characters
+            for each in self.messages
+        )
+        return written + (len(msgspec.json.encode(self.tools)) if self.tools else 0)
 
 
 class Provider(Protocol):

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from assistant.events import Event, Finished, ReasoningDelta, TextDelta, ToolCall, Usage, tokens
-from assistant.providers.base import Prompt
+from assistant.providers.base import Prompt, ToolRound
 from assistant.providers.errors import NetworkError, Refused
 from assistant.providers.wire import HttpProvider, messages_of, told_in_stream
 
@@ -68,11 +68,49 @@ class OpenAIProvider(HttpProvider["AsyncOpenAI"]):
             messages=[],
             stream=True,
             stream_options={"include_usage": True},
-            extra_body=messages_of(prompt),
+            extra_body=_body(prompt),
         )
 
     def _reader(self) -> "_StreamReader":
         return _StreamReader(self.label)
+
+
+def _body(prompt: Prompt) -> dict[str, Any]:
+    body: dict[str, Any] = {"messages": messages_of(prompt, _round)}
+    if prompt.tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": {
+                    "name": tool.name,
+                    "description": tool.description,
+                    "parameters": tool.parameters,
+                },
+            }
+            for tool in prompt.tools
+        ]
+        if not prompt.may_call:
+            body["tool_choice"] = "none"
+    return body
+
+
+def _round(tools: ToolRound) -> list[dict[str, Any]]:
+    """What the model wrote, then a message for each result. Its reasoning is not sent back."""
+    calls = [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for call in tools.calls
+    ]
+    return [
+        {"role": "assistant", "content": tools.text or None, "tool_calls": calls},
+        *(
+            {"role": "tool", "tool_call_id": result.id, "content": result.content}
+            for result in tools.results
+        ),
+    ]
 
 
 class _Call:

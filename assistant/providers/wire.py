@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from assistant.events import Event
-from assistant.providers.base import Prompt
+from assistant.providers.base import Prompt, ToolRound
 from assistant.providers.errors import (
     NetworkError,
     ProviderError,
@@ -175,12 +175,21 @@ class HttpProvider(ABC, Generic[Client]):
                     yield event
 
 
-def messages_of(prompt: Prompt) -> dict[str, Any]:
-    """The prompt as both providers write it, for the part of a request that an SDK passes on as it
-    is: to look each message over takes it 0.3 ms, which a long chat pays at every question.
+def messages_of(
+    prompt: Prompt, of_round: Callable[[ToolRound], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """The messages as both providers write them; a round of tools is each provider's own matter.
+
+    For the part of a request that an SDK passes on as it is: to look each message over takes it
+    0.3 ms, which a long chat pays at every question.
     """
-    messages = [{"role": message.role, "content": message.text} for message in prompt.messages]
-    return {"messages": messages}
+    messages: list[dict[str, Any]] = []
+    for message in prompt.messages:
+        if isinstance(message, ToolRound):
+            messages += of_round(message)
+        else:
+            messages.append({"role": message.role, "content": message.text})
+    return messages
 
 
 def body_of(response: Any) -> AsyncIterator[bytes]:

@@ -1,11 +1,18 @@
 """How tests ask a provider: the real adapters, the real SDKs, the engine above them."""
 
 from assistant import engine
-from assistant.events import Event, Failed, TextDelta
+from assistant.events import CallBegan, CallEnded, Event, Failed, TextDelta
 from assistant.providers.anthropic import AnthropicProvider
 from assistant.providers.base import Prompt, PromptMessage
 from assistant.providers.openai import OpenAIProvider
 from tests.fakes.bodies import BODIES
+
+
+async def told(provider, prompt, tools=None) -> list[Event]:
+    """The events of an answer, but for where its calls begin and end."""
+    events = [event async for event in engine.run(provider, prompt, tools)]
+    return [event for event in events if not isinstance(event, CallBegan | CallEnded)]
+
 
 PROMPT = Prompt("model-1", (PromptMessage("user", "What is the answer?"),))
 ADAPTERS = {"openai": OpenAIProvider, "anthropic": AnthropicProvider}
@@ -38,7 +45,7 @@ def adapter(name: str, url: str, *, timeout: float = 5.0):
 
 
 async def events_of(provider) -> list[Event]:
-    return [event async for event in engine.run(provider, PROMPT)]
+    return await told(provider, PROMPT)
 
 
 def text_of(events: list[Event]) -> str:

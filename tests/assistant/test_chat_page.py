@@ -24,7 +24,7 @@ def begin(user, text="Hello", request_id="r1", conversation_id="c1") -> turns.Tu
 
 def finish(turn, text="Hi.", status=GenerationStatus.DONE, error=None) -> None:
     progress = saving.Progress(turn.generation.pk, 1, text, "")
-    saving.finish(progress, status, error=error, usage=None, now=clock.now())
+    saving.finish(progress, status, error=error, now=clock.now())
 
 
 def test_a_stranger_is_sent_to_the_log_in(client, bob):

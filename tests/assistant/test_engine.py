@@ -5,7 +5,15 @@ import asyncio
 import pytest
 
 from assistant import engine
-from assistant.events import Failed, Finished, ReasoningSignature, Retrying, TextDelta, Usage
+from assistant.events import (
+    CallBegan,
+    Failed,
+    Finished,
+    ReasoningSignature,
+    Retrying,
+    TextDelta,
+    Usage,
+)
 from assistant.providers.base import Prompt, PromptMessage
 from assistant.providers.errors import (
     NetworkError,
@@ -16,6 +24,7 @@ from assistant.providers.errors import (
     Unreadable,
     WrongKey,
 )
+from tests.assistant.asking import told
 
 PROMPT = Prompt("model-1", (PromptMessage("user", "Hello"),))
 
@@ -49,7 +58,7 @@ class Scripted:
 
 
 async def run(*script):
-    return [event async for event in engine.run(Scripted(*script), PROMPT)]
+    return await told(Scripted(*script), PROMPT)
 
 
 @pytest.fixture
@@ -151,7 +160,7 @@ async def test_cancelling_the_reader_closes_the_provider():
 async def test_what_passes_within_seconds_is_asked_again_once(error):
     provider = Scripted([error], [TextDelta("a"), Finished("stop")])
 
-    first, *rest = [event async for event in engine.run(provider, PROMPT)]
+    first, *rest = await told(provider, PROMPT)
 
     assert first == Retrying(f"{error.what} Asking again in 1 second.", 0.0)
     assert rest == [TextDelta("a"), Finished("stop")]
@@ -162,7 +171,7 @@ async def test_what_passes_within_seconds_is_asked_again_once(error):
 async def test_a_second_failure_is_the_end():
     provider = Scripted([NetworkError("Acme")], [Overloaded("Acme")], [Finished("stop")])
 
-    events = [event async for event in engine.run(provider, PROMPT)]
+    events = await told(provider, PROMPT)
 
     assert [getattr(event, "code", None) for event in events] == [None, "overloaded"]
     assert provider.asked == 2
@@ -182,7 +191,7 @@ async def test_a_second_failure_is_the_end():
 async def test_what_does_not_pass_by_itself_is_asked_once(error):
     provider = Scripted(error)
 
-    (ending,) = [event async for event in engine.run(provider, PROMPT)]
+    (ending,) = await told(provider, PROMPT)
 
     assert isinstance(ending, Failed)
     assert provider.asked == 1
@@ -192,7 +201,7 @@ async def test_what_does_not_pass_by_itself_is_asked_once(error):
 async def test_nothing_is_asked_again_behind_what_has_come(event):
     provider = Scripted(event, NetworkError("Acme"))
 
-    events = [each async for each in engine.run(provider, PROMPT)]
+    events = await told(provider, PROMPT)
 
     assert events[0] == event
     assert events[1].code == "network"
@@ -200,7 +209,7 @@ async def test_nothing_is_asked_again_behind_what_has_come(event):
 
 
 @pytest.mark.usefixtures("_no_pause")
-async def test_tokens_of_a_failed_call_stay_in_the_count():
+async def test_each_call_reports_its_own_tokens():
     events = await run(
         [Usage(input_tokens=10), Usage(10, 0, 0, 1), Overloaded("Acme")],
         [Usage(input_tokens=12), Usage(12, 1, 2, 7, 3), Finished("stop")],
@@ -209,8 +218,8 @@ async def test_tokens_of_a_failed_call_stay_in_the_count():
     assert [event for event in events if isinstance(event, Usage)] == [
         Usage(input_tokens=10),
         Usage(10, 0, 0, 1),
-        Usage(22, 0, 0, 1),
-        Usage(22, 1, 2, 8, 3),
+        Usage(12),
+        Usage(12, 1, 2, 7, 3),
     ]
 
 
@@ -223,6 +232,7 @@ def test_a_sum_of_tokens_fits_into_the_store():
 async def test_closing_the_reader_closes_the_provider():
     provider = Scripted(TextDelta("a"), 60.0)
     events = engine.run(provider, PROMPT)
+    assert await anext(events) == CallBegan(1, len("Hello"))
     await anext(events)
 
     await events.aclose()

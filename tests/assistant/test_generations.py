@@ -8,7 +8,7 @@ from channels.db import database_sync_to_async as in_store
 from django.db import IntegrityError, OperationalError
 
 from assistant import engine, generations, saving, turns
-from assistant.events import Failed, Finished, ReasoningDelta, Retrying, TextDelta, Usage
+from assistant.events import Failed, Finished, ReasoningDelta, Retrying, TextDelta, ToolCall, Usage
 from assistant.models import Generation, GenerationStatus
 from assistant.providers.errors import NetworkError
 from chatcore import clock
@@ -297,19 +297,19 @@ async def test_an_answer_waits_for_a_store_that_is_away(bob, registry, monkeypat
     assert (await saved_answer()).content == "Hi."
 
 
-async def test_an_answer_that_the_store_refuses_is_saved_without_its_usage(
+async def test_an_answer_that_the_store_refuses_is_saved_without_its_tools(
     bob, registry, monkeypatch
 ):
     provider, generation = await start(registry, bob)
     real = saving.finish
 
-    def refuse_usage(*args, usage, **kwargs) -> None:
-        if usage is not None:
-            raise IntegrityError("no such number")
-        real(*args, usage=usage, **kwargs)
+    def refuse_tools(progress, *args, **kwargs) -> None:
+        if progress.tools:
+            raise IntegrityError("no such value")
+        real(progress, *args, **kwargs)
 
-    monkeypatch.setattr(saving, "finish", refuse_usage)
-    provider.say(TextDelta("Hi."), Usage(1), Finished("stop"))
+    monkeypatch.setattr(saving, "finish", refuse_tools)
+    provider.say(TextDelta("Hi."), ToolCall("t1", "clock", "{}"), Finished("stop"))
     await until(lambda: not generation.is_running)
 
     assert (generation.status, generation.error["code"]) == (GenerationStatus.FAILED, "not_saved")

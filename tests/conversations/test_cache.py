@@ -13,6 +13,7 @@ from chatcore import cache, clock
 from conversations import pages
 from conversations.cache import CHAT_SECONDS, LIST_SECONDS, chat_key, list_key
 from conversations.models import Conversation
+from tests.assistant.calls import called
 from tests.at_once import at_once
 from tests.conversations.api import Api, say
 
@@ -94,7 +95,7 @@ def test_a_question_and_its_answer_are_in_the_next_read(api, bob):
         progress,
         GenerationStatus.DONE,
         error=None,
-        usage=Usage(input_tokens=5, output_tokens=2),
+        calls=called(turn, "This.", "done", Usage(input_tokens=5, output_tokens=2)),
         now=clock.now(),
     )
     read = api.get(id="c1")[1]
@@ -109,7 +110,7 @@ def test_an_answer_that_was_given_up_too_early_replaces_what_is_cached(api, bob)
     turn = turns.begin(bob, question, None, owner="here", now=clock.now())
     for text, status in (("Th", GenerationStatus.INTERRUPTED), ("This.", GenerationStatus.DONE)):
         progress = saving.Progress(turn.generation.pk, 1, text, "")
-        saving.finish(progress, status, error=None, usage=None, now=clock.now())
+        saving.finish(progress, status, error=None, now=clock.now())
 
         assert api.get(id="c1")[1]["messages"][-1]["content"] == text
 

@@ -50,6 +50,7 @@ def api_schema(bob, settings):
         "restoreConversation",
         "resumeAnswer",
         "stopAnswer",
+        "getUsage",
     ],
 )
 def test_no_request_ends_in_a_fault_of_ours_and_every_answer_is_as_described(
@@ -85,6 +86,7 @@ def test_the_schema_is_there_for_everybody(client: Client):
         ("/api/assistant/stream", "post"),
         ("/api/assistant/stream/{conversation_id}/stream", "get"),
         ("/api/assistant/stream/{conversation_id}/stream", "delete"),
+        ("/api/usage", "get"),
     }
     assert set(document["components"]["securitySchemes"]) == {"token", "cookieAuth"}
 
