@@ -12,7 +12,7 @@ from accounts.permissions import may_administer
 
 class ChatcoreAdminSite(AdminSite):
     site_title = site_header = "Chatcore administration"
-    index_title = "People and organisations"
+    index_title = "People, organisations and usage"
     site_url = "/"
 
     def has_permission(self, request: HttpRequest) -> bool:

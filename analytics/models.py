@@ -200,6 +200,14 @@ class ModelPrice(models.Model):
     def __str__(self) -> str:
         return f"{self.pattern} from {self.starts_at:%Y-%m-%d}"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnly
+        super().save(*args, **{**kwargs, "force_insert": True})
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise AppendOnly
+
 
 def month_of(moment: datetime) -> str:
     """A calendar month in UTC: "2026-11"."""

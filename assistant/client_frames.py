@@ -17,6 +17,8 @@ MAX_TEXT_CHARACTERS = 200_000
 
 ClientId = Annotated[str, Meta(pattern=CLIENT_ID_PATTERN)]
 ModelRef = Annotated[str, Meta(min_length=1, max_length=300)]
+# The provider's own.
+CallId = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARACTERS)]
 
 
@@ -67,6 +69,15 @@ class Stop(TypedDict):
     generationId: UUID
 
 
+class Decide(TypedDict):
+    """Allow a tool call once, or in this chat from now on, or deny it."""
+
+    type: Literal["decide"]
+    generationId: UUID
+    callId: CallId
+    decision: Literal["once", "chat", "deny"]
+
+
 class Sync(TypedDict):
     """Ask what is to be shown of a chat, if that does not end with this message any more."""
 
@@ -82,13 +93,14 @@ class Ping(TypedDict):
 
 
 Asking = Send | Regenerate | Continue
-ClientFrame = Asking | Attach | Stop | Sync | Ping
+ClientFrame = Asking | Attach | Stop | Decide | Sync | Ping
 _CLIENT_FRAMES: dict[str, Any] = {
     "send": Send,
     "regenerate": Regenerate,
     "continue": Continue,
     "attach": Attach,
     "stop": Stop,
+    "decide": Decide,
     "sync": Sync,
     "ping": Ping,
 }

@@ -107,6 +107,9 @@ class AssistantConsumer(AsyncWebsocketConsumer):
                 await self._attach(await self._find(frame["generationId"]), frame["after"])
             case "stop":
                 await self._stop(await self._find(frame["generationId"]))
+            case "decide":
+                found = await self._find(frame["generationId"])
+                await registry.decide(found.generation, frame["callId"], frame["decision"])
             case "sync":
                 await self._show_anew(frame)
             case "ping":

@@ -11,8 +11,9 @@ from uuid import UUID
 
 import msgspec
 
+from assistant import tool_uses
 from assistant.answer_log import AnswerLog
-from assistant.events import Event, ReasoningDelta, TextDelta
+from assistant.events import Event, ReasoningDelta
 from assistant.models import Generation
 from assistant.saving import Found
 from assistant.ui_messages import START, Answer, Placed, Position, Translation
@@ -88,8 +89,7 @@ def saved(found: Found) -> bytes:
     record, said = found.generation, list[Event]()
     if found.progress.reasoning:
         said.append(ReasoningDelta(found.progress.reasoning))
-    if found.progress.text:
-        said.append(TextDelta(found.progress.text))
+    said += tool_uses.events_of(found.progress.text, found.progress.tools)
     translation = _translation(record, found.conversation_id)
     chunks = translation.begin() + translation.add(said)
     chunks += translation.end(record.status, record.error)

@@ -3,10 +3,19 @@
 Those of a client are in assistant/client_frames.py.
 """
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from assistant.answer_log import AnswerLog
-from assistant.events import Event, ReasoningDelta, Retrying, TextDelta, ToolCall
+from assistant.events import (
+    ApprovalAsked,
+    ApprovalGiven,
+    Event,
+    ReasoningDelta,
+    Retrying,
+    TextDelta,
+    ToolCall,
+    ToolResult,
+)
 from assistant.saving import Found
 from assistant.shown import RunningAnswer, Shown, ShownMessage
 from assistant.turns import Turn
@@ -76,7 +85,10 @@ class Unchanged(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """All there is of an answer at position `seq`; it takes the place of what the client had."""
+    """All there is of an answer at position `seq`; it takes the place of what the client had.
+
+    `tools` are parts of a message, in the shape of the AI SDK.
+    """
 
     type: Literal["snapshot"]
     generationId: str
@@ -87,6 +99,7 @@ class Snapshot(TypedDict):
     seq: int
     text: str
     reasoning: str
+    tools: list[dict[str, Any]]
     status: str
     error: dict[str, Any] | None
 
@@ -110,6 +123,39 @@ class ToolCallFrame(TypedDict):
     id: str
     name: str
     arguments: str
+
+
+class ToolResultFrame(TypedDict):
+    """What came of a tool call: JSON text, or for an error a sentence."""
+
+    type: Literal["toolResult"]
+    generationId: str
+    seq: int
+    id: str
+    name: str
+    content: str
+    isError: bool
+
+
+class ApprovalAskedFrame(TypedDict):
+    """The tool call of this id spends something; the client is to answer with `decide`."""
+
+    type: Literal["approvalAsked"]
+    generationId: str
+    seq: int
+    id: str
+    name: str
+    question: str
+
+
+class ApprovalGivenFrame(TypedDict):
+    """The question is answered: `once`, `chat`, `deny`, or `timeout` if nobody did in time."""
+
+    type: Literal["approvalGiven"]
+    generationId: str
+    seq: int
+    id: str
+    decision: str
 
 
 class RetryingFrame(TypedDict):
@@ -156,6 +202,9 @@ ServerFrame = (
     | Snapshot
     | Delta
     | ToolCallFrame
+    | ToolResultFrame
+    | ApprovalAskedFrame
+    | ApprovalGivenFrame
     | RetryingFrame
     | Finished
     | ErrorFrame
@@ -239,6 +288,7 @@ def snapshot(found: Found, log: AnswerLog | None = None) -> Snapshot:
         "seq": progress.seq,
         "text": progress.text,
         "reasoning": progress.reasoning,
+        "tools": [use.part() for use in progress.tools],
         "status": log.status if log else record.status,
         "error": log.error if log else record.error,
     }
@@ -283,28 +333,27 @@ def delta_frames(generation_id: str, after: int, events: list[Event]) -> list[Se
                     flush(seq - 1)
                     channel = kind
                 pending.append(event.text)
-            case ToolCall():
+            case _ if (frame := _frame_of(event)) is not None:
                 flush(seq - 1)
                 frames.append(
-                    {
-                        "type": "toolCall",
-                        "generationId": generation_id,
-                        "seq": seq,
-                        "id": event.id,
-                        "name": event.name,
-                        "arguments": event.arguments,
-                    }
-                )
-            case Retrying():
-                flush(seq - 1)
-                frames.append(
-                    {
-                        "type": "retrying",
-                        "generationId": generation_id,
-                        "seq": seq,
-                        "message": event.message,
-                        "seconds": event.seconds,
-                    }
+                    cast(ServerFrame, {**frame, "generationId": generation_id, "seq": seq})
                 )
     flush(after + len(events))
     return frames
+
+
+def _frame_of(event: Event) -> dict[str, Any] | None:
+    """What a client is told of an event that is no delta; None for what it need not know."""
+    match event:
+        case ToolCall(id=key, name=name, arguments=arguments):
+            return {"type": "toolCall", "id": key, "name": name, "arguments": arguments}
+        case ToolResult(id=key, name=name, content=content, is_error=is_error):
+            result = {"content": content, "isError": is_error}
+            return {"type": "toolResult", "id": key, "name": name, **result}
+        case ApprovalAsked(id=key, name=name, question=question):
+            return {"type": "approvalAsked", "id": key, "name": name, "question": question}
+        case ApprovalGiven(id=key, decision=decision):
+            return {"type": "approvalGiven", "id": key, "decision": decision}
+        case Retrying(message=message, seconds=seconds):
+            return {"type": "retrying", "message": message, "seconds": seconds}
+    return None

@@ -72,7 +72,8 @@ class Generation(models.Model):
     # The call of the provider that runs (metering.CallState), for an estimate by the reaper.
     call = models.JSONField(null=True, blank=True)
     # What the person said of tool calls that had to be allowed: {call id: decision}.
-    decisions = models.JSONField(default=dict, blank=True)
+    # Null for none: MongoDB adds no field whose default is an empty object.
+    decisions = models.JSONField(null=True, blank=True)
     # What all calls came to, by the ledger: in tokens, and in dollars as far as they are priced.
     usage = models.JSONField(null=True, blank=True)
     usage_source = models.CharField(
@@ -98,3 +99,6 @@ class Generation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} {self.status}"
+
+
+from assistant.contacts import Contact  # noqa: E402, F401  Django finds it from here

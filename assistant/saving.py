@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from accounts.models import User
-from analytics import recording
+from analytics import budgets, recording
 from analytics.entries import UsageEntry
 from assistant import metering, tool_uses, totals, turns
 from assistant.events import Decision
@@ -186,13 +186,15 @@ def end_call(entry: UsageEntry, state: CallState) -> None:
 
 def begin_call(payer: Payer, state: CallState, now: datetime) -> None:
     """Another call is about to be made. Raises BudgetExceeded."""
+    limits = budgets.limits_of(payer.user_id, payer.organization_id)
 
     def work() -> None:
-        turns.hold_budget(payer, state.prompt_characters, now)
+        turns.hold_budget(payer, state.prompt_characters, limits, now)
         equal = {"id": payer.generation_id, "status": GenerationStatus.RUNNING}
         writes.update(Generation, equal, values={"call": state.as_json()})
 
-    in_transaction(work)
+    with budgets.in_line(payer.organization_id, limits):
+        in_transaction(work)
 
 
 def _keep_state(entry: UsageEntry, state: CallState) -> None:
@@ -207,7 +209,7 @@ def decide(generation: Generation, call_id: str, decision: Decision) -> None:
     def work() -> None:
         running = rows.one(Generation, id=generation.pk)
         if running is not None and running.status == GenerationStatus.RUNNING:
-            decisions = {call_id: decision, **running.decisions}
+            decisions = {call_id: decision, **(running.decisions or {})}
             writes.update(Generation, {"id": running.pk}, values={"decisions": decisions})
 
     in_transaction(work)
@@ -216,7 +218,7 @@ def decide(generation: Generation, call_id: str, decision: Decision) -> None:
 def decisions_on(generations: Collection[UUID]) -> dict[UUID, dict[str, Decision]]:
     """What was said of the tool calls of these answers."""
     found = Generation.objects.filter(pk__in=generations).values_list("pk", "decisions")
-    return dict(found)
+    return {key: decisions or {} for key, decisions in found}
 
 
 def allow_in_chat(conversation_id: UUID, tool: str) -> None:

@@ -23,7 +23,7 @@ from assistant import event_stream, saving, turns
 from assistant.generations import registry
 from assistant.models import Generation, GenerationQuerySet, GenerationStatus
 from assistant.ui_messages import START, Position
-from assistant.ui_requests import StreamRequest, question_of
+from assistant.ui_requests import StreamRequest, ToolDecision, question_of
 from chatcore import errors, limits, validation
 from chatcore.db import in_thread
 from chatcore.rest import JSONRenderer
@@ -102,7 +102,7 @@ class StreamView(_StreamView):
                 "Idempotency-Key", _ID, "header", description="In place of `requestId`."
             )
         ],
-        responses={**_EVENTS, **errors_of(404, 409, 413)},
+        responses={**_EVENTS, **errors_of(402, 404, 409, 413)},
     )
     def post(self, request: Request) -> HttpResponseBase:
         given = validation.convert(request.data, StreamRequest)
@@ -166,6 +166,28 @@ class ResumeView(_StreamView):
         return HttpResponse(status=204)
 
 
+class DecisionView(_StreamView):
+    """Says whether a tool call of a running answer may spend what it asks for."""
+
+    http_method_names = ["post", "options"]
+
+    @extend_schema(
+        operation_id="decideToolCall",
+        summary="Allow or deny a tool call that waits for it",
+        description="The first word counts; the answer goes on with it. What is said of a call that"
+        " nobody waits for changes nothing.",
+        request=ToolDecision,
+        responses={204: OpenApiResponse(description="It is passed on."), **errors_of(404, 413)},
+    )
+    def post(self, request: Request) -> HttpResponseBase:
+        given = validation.convert(request.data, ToolDecision)
+        found = saving.find(_user(request), given.generation_id)
+        if found is None:
+            raise errors.NotFound("There is no such answer.")
+        async_to_sync(registry.decide)(found.generation, given.tool_call_id, given.decision)
+        return HttpResponse(status=204)
+
+
 def _user(request: Request) -> User:
     return cast(User, request.user)  # every view needs a log-in
 
@@ -184,6 +206,7 @@ _REFUSALS: dict[str, type[errors.ApiError]] = {
     "unknown_model": errors.Invalid,
     "rate_limited": errors.TooManyRequests,
     "restarting": errors.Unavailable,
+    turns.BUDGET_EXCEEDED: errors.BudgetExceeded,
 }
 
 
@@ -199,7 +222,8 @@ def _as_api_error(error: turns.TurnRefused) -> errors.ApiError:
         headers = usage.headers()
     elif kind is errors.Unavailable:
         headers = {"Retry-After": "5"}
-    return kind(str(error), code=error.code, headers=headers)
+    extra = {"resetsAt": error.resets_at} if error.resets_at else {}
+    return kind(str(error), code=error.code, headers=headers, extra=extra)
 
 
 def _made_elsewhere() -> errors.Unavailable:

@@ -1,13 +1,13 @@
 """A tool call and what came of it, as it is shown, saved, and told to the model again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from assistant.events import ApprovalAsked, ApprovalGiven, Event, ToolCall, ToolResult
+from assistant.events import ApprovalAsked, ApprovalGiven, Event, TextDelta, ToolCall, ToolResult
 from chatcore import validation
 from chatcore.errors import Invalid
 
@@ -89,16 +89,29 @@ def from_json(stored: Sequence[Any] | None) -> tuple[ToolUse, ...]:
 
 def parts_of(text: str, uses: Sequence[ToolUse]) -> list[dict[str, Any]]:
     """The text of an answer and its tools as parts of a message, each where it stood."""
-    parts: list[dict[str, Any]] = []
+    return [
+        {"type": "text", "text": each} if isinstance(each, str) else each.part()
+        for each in _in_order(text, uses)
+    ]
+
+
+def events_of(text: str, uses: Sequence[ToolUse]) -> list[Event]:
+    """As they happened, but for how the text came in pieces."""
+    events: list[Event] = []
+    for each in _in_order(text, uses):
+        events += [TextDelta(each)] if isinstance(each, str) else each.events()
+    return events
+
+
+def _in_order(text: str, uses: Sequence[ToolUse]) -> Iterator[str | ToolUse]:
     begin = 0
     for use in uses:
         if said := text[begin : use.at]:
-            parts.append({"type": "text", "text": said})
+            yield said
         begin = max(begin, use.at)
-        parts.append(use.part())
+        yield use
     if rest := text[begin:]:
-        parts.append({"type": "text", "text": rest})
-    return parts
+        yield rest
 
 
 def as_value(text: str) -> Any:

@@ -5,7 +5,7 @@ a provider. A person waits for this, so it goes by `chatcore.rows` and `chatcore
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, NoReturn
 
@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import User
 from accounts.policies import NO_POLICY, Policy, policy_of
 from analytics import budgets
-from analytics.budgets import BudgetExceeded, Limits
+from analytics.budgets import NO_LIMITS, BudgetExceeded, Limits
 from assistant import catalog
 from assistant.catalog import Choice
 from assistant.events import Event, ReasoningDelta, TextDelta
@@ -55,11 +55,19 @@ ALL = 1_000_000
 class TurnRefused(Exception):
     """The turn cannot begin. `code` is for the client, the text for the person.
 
-    `retry_after` is the seconds to wait where a limit was exceeded.
+    `retry_after` is the seconds to wait where a limit was exceeded; `resets_at` is when a budget
+    that does not allow it begins anew.
     """
 
-    def __init__(self, code: str, message: str, *, retry_after: int | None = None) -> None:
-        self.code, self.retry_after = code, retry_after
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        resets_at: datetime | None = None,
+    ) -> None:
+        self.code, self.retry_after, self.resets_at = code, retry_after, resets_at
         super().__init__(message)
 
 
@@ -125,16 +133,24 @@ def begin(
     if usage.exceeded:
         return _earlier(user, question) or _refuse(usage)
 
+    policy = policy_of(user.organization_id)
+    limits_usd = Limits(
+        user_usd=user.monthly_budget_usd, organization_usd=policy.monthly_budget_usd
+    )
+
     def work() -> Turn:
         turns: list[Turn] = []
         # First of all, and so before what else follows the commit.
         transaction.on_commit(lambda: on_saved(turns[0]))
-        turns.append(_begin(user, question, _choose(model), owner=owner, now=now))
+        turn = _begin(user, question, _choose(model), owner=owner, now=now)
+        hold_budget(payer_of(turn.generation), turn.prompt.characters, limits_usd, now)
+        turns.append(replace(turn, policy=policy))
         return turns[0]
 
     for _ in range(2):
         try:
-            return in_transaction(work)
+            with budgets.in_line(user.organization_id, limits_usd):
+                return in_transaction(work)
         except (IntegrityError, TurnRefused, BudgetExceeded) as error:
             # Nearly every request is new. That this one is not shows where it meets the first one.
             if earlier := _earlier(user, question):
@@ -144,7 +160,7 @@ def begin(
             if isinstance(error, TurnRefused):
                 raise
             if isinstance(error, BudgetExceeded):
-                raise TurnRefused(BUDGET_EXCEEDED, str(error)) from error
+                raise TurnRefused(BUDGET_EXCEEDED, str(error), resets_at=error.resets_at) from error
     raise TurnRefused("conflict", "This was changed elsewhere. Reload the page.")
 
 
@@ -205,11 +221,8 @@ def _begin(user: User, question: Question, choice: Choice, *, owner: str, now: d
     begun = len(generation.text) + len(generation.reasoning)
     state = CallState(1, now, prompt.characters, begun)
     generation.call = state.as_json()
-    policy = policy_of(user.organization_id)
-    limits = Limits(user_usd=user.monthly_budget_usd, organization_usd=policy.monthly_budget_usd)
-    _hold(payer_of(generation), limits, prompt.characters, now)
     writes.insert(generation)
-    return Turn(generation, conversation, prompt, True, asked, begins_with, policy)
+    return Turn(generation, conversation, prompt, True, asked, begins_with)
 
 
 def payer_of(generation: Generation) -> Payer:
@@ -226,17 +239,12 @@ def payer_of(generation: Generation) -> Payer:
     )
 
 
-def hold_budget(payer: Payer, prompt_characters: int, now: datetime) -> None:
+def hold_budget(payer: Payer, prompt_characters: int, limits: Limits, now: datetime) -> None:
     """Hold back what the next call of an answer is likely to cost. Raises BudgetExceeded.
 
-    Call it inside a transaction.
+    Call it inside a transaction, which stands in the budgets' line.
     """
-    limits = budgets.limits_of(payer.user_id, payer.organization_id)
-    _hold(payer, limits, prompt_characters, now)
-
-
-def _hold(payer: Payer, limits: Limits, prompt_characters: int, now: datetime) -> None:
-    if limits == Limits():
+    if limits == NO_LIMITS:
         return
     budgets.reserve(
         key=payer.generation_id,

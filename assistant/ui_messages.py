@@ -12,14 +12,17 @@ from typing import Any, Literal
 import msgspec
 
 from assistant.events import (
+    ApprovalAsked,
     Event,
     Finished,
     ReasoningDelta,
     Retrying,
     TextDelta,
     ToolCall,
+    ToolResult,
     Usage,
 )
+from assistant.tool_uses import as_value
 
 Chunk = dict[str, Any]
 Kind = Literal["text", "reasoning"]
@@ -142,9 +145,13 @@ class Translation:
                 return [*self._close(), *self._tool_call(event)]
             case Usage():
                 return [{"type": "message-metadata", "messageMetadata": {"usage": _usage(event)}}]
+            case ToolResult():
+                return [_tool_result(event)]
+            case ApprovalAsked():
+                return _approval(event)
             case Retrying(message=message, seconds=seconds):
-                data = {"message": message, "seconds": seconds}
-                return [{"type": "data-retrying", "data": data, "transient": True}]
+                retry: Chunk = {"message": message, "seconds": seconds}
+                return [{"type": "data-retrying", "data": retry, "transient": True}]
             case Finished():
                 self._reason = _FINISH_REASONS[event.reason]
         return []
@@ -189,6 +196,22 @@ class Translation:
 
     def _behind(self, chunks: list[Placed]) -> list[Placed]:
         return [each for each in chunks if each[0] > self._after]
+
+
+def _tool_result(event: ToolResult) -> Chunk:
+    call = {"toolCallId": event.id, "dynamic": True}
+    if event.is_error:
+        return {"type": "tool-output-error", **call, "errorText": event.content}
+    return {"type": "tool-output-available", **call, "output": as_value(event.content)}
+
+
+def _approval(event: ApprovalAsked) -> list[Chunk]:
+    """The SDK's own chunk has no place for the question."""
+    data = {"toolCallId": event.id, "question": event.question}
+    return [
+        {"type": "data-approval", "data": data, "transient": True},
+        {"type": "tool-approval-request", "approvalId": event.id, "toolCallId": event.id},
+    ]
 
 
 def _usage(usage: Usage) -> dict[str, int]:

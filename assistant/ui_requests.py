@@ -6,12 +6,13 @@ and, from the others, only where that one belongs.
 
 from hashlib import sha256
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct
 
 from accounts.models import User
-from assistant.client_frames import MAX_TEXT_CHARACTERS
+from assistant.client_frames import MAX_TEXT_CHARACTERS, CallId
 from assistant.models import Generation
 from assistant.turns import Question, TurnRefused
 from chatcore import validation
@@ -41,6 +42,14 @@ class StreamRequest(Struct, rename="camel"):
     message_id: Annotated[str, Meta(max_length=1000)] | None = None
     model: Annotated[str, Meta(min_length=1, max_length=300)] | None = None
     request_id: ClientId | None = None
+
+
+class ToolDecision(Struct, rename="camel", forbid_unknown_fields=True):
+    """What the person says of a tool call that asks: allow it once, in this chat, or deny it."""
+
+    generation_id: UUID
+    tool_call_id: CallId
+    decision: Literal["once", "chat", "deny"]
 
 
 def question_of(user: User, given: StreamRequest, header_key: str | None) -> Question:

@@ -2,6 +2,7 @@
 
 ApiError
 ├── Invalid               400  what was sent cannot be taken; `fields` says where and why
+├── BudgetExceeded        402  a monthly budget is used up; `resetsAt` says until when
 ├── NotFound              404  not there, or not this person's
 ├── Conflict              409  there is something else under this name
 ├── Stale                 412  changed since the caller looked
@@ -47,6 +48,11 @@ class ApiError(Exception):
 class Invalid(ApiError):
     status = 400
     code = "invalid"
+
+
+class BudgetExceeded(ApiError):
+    status = 402
+    code = "budget_exceeded"
 
 
 class NotFound(ApiError):

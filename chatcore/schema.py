@@ -1,5 +1,6 @@
 """The OpenAPI document of the API, and the page that shows it."""
 
+from datetime import datetime
 from functools import cache
 from http import HTTPStatus
 from typing import Any, cast
@@ -25,6 +26,7 @@ class ErrorDetails(msgspec.Struct):
     message: str
     fields: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     version: int | msgspec.UnsetType = msgspec.UNSET
+    resetsAt: datetime | msgspec.UnsetType = msgspec.UNSET  # noqa: N815  as it is sent
 
 
 class Error(msgspec.Struct):

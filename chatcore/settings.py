@@ -64,6 +64,13 @@ PROVIDER_TIMEOUT_SECONDS = ENV.integer("PROVIDER_TIMEOUT_SECONDS", 60, minimum=1
 # A whole answer, however lively it comes.
 ANSWER_DEADLINE_SECONDS = ENV.integer("ANSWER_DEADLINE_SECONDS", 900, minimum=1, maximum=86400)
 
+# --- Tools --------------------------------------------------------------------------------------
+# Look-ups of contacts are offered if there is a key.
+ROCKETREACH_API_KEY = ENV.secret("ROCKETREACH_API_KEY")
+ROCKETREACH_BASE_URL = ENV.url("ROCKETREACH_BASE_URL", ("http", "https"))
+# What was paid for is given again for so long.
+ROCKETREACH_CACHE_DAYS = ENV.integer_or_off("ROCKETREACH_CACHE_DAYS", 30, minimum=1, maximum=3650)
+
 # --- Limits -------------------------------------------------------------------------------------
 ASSISTANT_LIMIT = ENV.rate_or_off("ASSISTANT_LIMIT", _Rate(20, 60))
 ROCKETREACH_LIMIT = ENV.rate_or_off("ROCKETREACH_LIMIT", _Rate(100, 60 * 60))

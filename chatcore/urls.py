@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("assistant.urls")),
     path("admin/", admin.site.urls),
     path("api/assistant/", include("conversations.urls")),
+    path("api/", include("analytics.urls")),
     path("api/schema", schema.document, name="schema"),
     path("api/docs", schema.docs, name="api_docs"),
 ]

@@ -9,8 +9,12 @@ RocketReachFault            a ToolFault with the code that the ledger gets
 
 import asyncio
 import logging
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
@@ -29,6 +33,11 @@ REQUEST_SECONDS = 20.0
 MAX_BODY_BYTES = 2_000_000
 # RocketReach takes 10 requests a second of one key.
 MOST_CONNECTIONS = 5
+# Lookups of which the id is remembered until they are finished.
+MOST_UNFINISHED = 1000
+
+# What stands in front of RocketReach speaks: it had passed the request on, or may have.
+_GATEWAY = frozenset({502, 504, *range(520, 528)})
 
 Method = Literal["GET", "POST"]
 
@@ -46,12 +55,12 @@ class NotSent(RocketReachFault):
 
 
 class NoAnswer(RocketReachFault):
-    """`code` is "timeout", "network" or "unreadable" with "_unknown" behind it."""
+    """`code` is "timeout", "network", "gateway" or "unreadable", with "_unknown" behind it."""
 
     may_be_charged = True
 
     def __init__(self, code: str, what: str) -> None:
-        super().__init__(f"{what} Whether it was charged is not known; do not repeat it unasked.")
+        super().__init__(what)
         self.code = f"{code}_unknown"
 
 
@@ -76,6 +85,40 @@ class Answer(Struct, frozen=True):
     is_missing: bool = False
 
 
+class Lookups:
+    """The lookups of this process, each known by a scope and a key of its own.
+
+    `unfinished` has the RocketReach id of each that was charged, or will be, and is not finished.
+    """
+
+    def __init__(self) -> None:
+        self.unfinished: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._locks: WeakKeyDictionary[
+            asyncio.AbstractEventLoop, WeakValueDictionary[tuple[str, str], asyncio.Lock]
+        ] = WeakKeyDictionary()
+
+    def is_unfinished(self, place: tuple[str, str], person_id: int) -> None:
+        self.unfinished[place] = person_id
+        if len(self.unfinished) > MOST_UNFINISHED:
+            self.unfinished.popitem(last=False)
+
+    @asynccontextmanager
+    async def alone(self, place: tuple[str, str], within: float) -> AsyncGenerator[None, None]:
+        """Whoever wants the same at the same moment waits. Raises ToolFault after `within` s."""
+        locks = self._locks.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+        # Held here, it lives for as long as somebody has it or waits for it.
+        lock = locks.setdefault(place, asyncio.Lock())
+        try:
+            async with asyncio.timeout(within):
+                await lock.acquire()
+        except TimeoutError:
+            raise ToolFault("This person is being looked up already. Try again later.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
 class RocketReach:
     """One for each key: it keeps connections."""
 
@@ -85,6 +128,7 @@ class RocketReach:
         self._base_url = (base_url or BASE_URL).rstrip("/")
         self._timeout = timeout
         self._clients = ClientPerLoop(self._connections)
+        self.lookups = Lookups()
 
     def _connections(self) -> "_Connections":
         return _Connections(self._api_key, self._timeout)
@@ -121,7 +165,7 @@ class _Connections:
                 # A small body that is compressed could be one of gigabytes.
                 "Accept-Encoding": "identity",
             },
-            timeout=httpx2.Timeout(timeout, connect=CONNECT_SECONDS),
+            timeout=httpx2.Timeout(timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
             limits=httpx2.Limits(max_connections=MOST_CONNECTIONS),
             # The key would go wherever a redirect points.
             follow_redirects=False,
@@ -156,11 +200,11 @@ async def _bounded(response: Any) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             if response.status_code >= 300:
                 break
-            raise _unreadable()
+            raise unreadable()
     return bytes(body)
 
 
-def _unreadable() -> NoAnswer:
+def unreadable() -> NoAnswer:
     return NoAnswer("unreadable", "RocketReach's answer could not be read.")
 
 
@@ -169,7 +213,7 @@ def _read(status: int, headers: Any, body: bytes) -> Answer:
         try:
             return Answer(msgspec.json.decode(body))
         except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-            raise _unreadable() from error
+            raise unreadable() from error
     # Never the body: it may quote the key, and whom was asked for.
     logger.warning("RocketReach answered %d", status)
     if status == 404 and not body.lstrip().startswith(b"<"):
@@ -177,6 +221,8 @@ def _read(status: int, headers: Any, body: bytes) -> Answer:
     if status == 429:
         wait = retry_after_seconds(headers, datetime.now(UTC))
         raise TooSoon(1.0 if wait is None else wait)
+    if status in _GATEWAY:
+        raise NoAnswer("gateway", "RocketReach did not answer whoever stands in front of it.")
     raise _refusal(status, body)
 
 

@@ -6,6 +6,7 @@ import { newId, openSocket } from "./socket.js";
 import { loadPending, saveDraft, savePending, setOwner } from "./storage.js";
 import { createThread } from "./thread.js";
 import { countDown } from "./timing.js";
+import { setUpUsage } from "./usage.js";
 
 // An answer of another process of which nothing comes is looked at again after this long.
 const LOOK_AGAIN = 2000;
@@ -40,12 +41,15 @@ const thread = createThread({
   list: document.getElementById("thread"),
   onRetry: (answer) => askAgain(answer, { type: "regenerate", messageId: answer.parentId }),
   onContinue: (answer) => askAgain(answer, { type: "continue", messageId: answer.id }),
+  onDecide: (callId, decision) => decide(callId, decision),
 });
 const composer = createComposer(form, {
   onSend: send,
   onStop: stop,
   maxCharacters: page.maxTextCharacters,
 });
+
+const usage = setUpUsage({ onBudget: (sentence) => composer.budget(sentence) });
 
 const lastId = () => messages.at(-1)?.id ?? null;
 
@@ -113,6 +117,13 @@ function stop() {
   } else if (pending) {
     pending.isStopped = true;
   }
+}
+
+/** What the person says of a tool that spends something. Sent again if the socket was away. */
+function decide(callId, decision) {
+  if (!running) return;
+  const frame = { type: "decide", generationId: running.generationId, callId, decision };
+  if (!socket.send(frame)) running.decisions = [...(running.decisions ?? []), frame];
 }
 
 /** Undo a question that is not saved: its text goes back into the composer. */
@@ -208,6 +219,7 @@ function end(status, error) {
   running.answer.end(status, error);
   running = null;
   announcer.textContent = status === "done" ? "The answer is complete." : "The answer has ended.";
+  usage.refresh();
   update();
   catchUp();
 }
@@ -255,6 +267,14 @@ function wait({ message, retryAfter }) {
   });
 }
 
+/** Whether it was news to this page. */
+function onTool(what, frame) {
+  if (running?.generationId !== frame.generationId || frame.seq <= running.seq) return false;
+  running.seq = frame.seq;
+  running.answer.tool(what, frame);
+  return true;
+}
+
 const handlers = {
   started: onStarted,
   begun: onBegun,
@@ -267,6 +287,12 @@ const handlers = {
     if (frame.channel === "reasoning") running.answer.appendReasoning(frame.text);
     else running.answer.append(frame.text);
   },
+  toolCall: (frame) => onTool("call", frame),
+  toolResult: (frame) => onTool("result", frame),
+  approvalAsked(frame) {
+    if (onTool("ask", frame)) announcer.textContent = frame.question;
+  },
+  approvalGiven: (frame) => onTool("decided", frame),
   retrying(frame) {
     if (running?.generationId !== frame.generationId || frame.seq <= running.seq) return;
     running.seq = frame.seq;
@@ -305,6 +331,7 @@ function goOn() {
     const { generationId, seq } = running;
     socket.send({ type: "attach", generationId, after: seq });
     if (running.isStopped) socket.send({ type: "stop", generationId });
+    for (const frame of running.decisions?.splice(0) ?? []) socket.send(frame);
   }
   mayHaveMissed = true;
   catchUp();

@@ -9,6 +9,7 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
   const sendButton = form.querySelector("#send");
   const stopButton = form.querySelector("#stop");
   const noticeLine = form.querySelector("#composer-notice");
+  const budgetLine = form.querySelector("#composer-budget");
   const waitLine = form.querySelector("#composer-wait");
   let conversationId = null;
   let isAnswering = false;
@@ -111,6 +112,11 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
     answering(value) {
       isAnswering = value;
       update();
+    },
+    /** How a monthly budget stands, if there is something to say of it. */
+    budget(sentence) {
+      budgetLine.textContent = sentence ?? "";
+      budgetLine.hidden = !sentence;
     },
     /** A limit: nothing can be sent for so many seconds, though it can be written. 0 ends it. */
     waiting(seconds) {

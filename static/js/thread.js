@@ -2,6 +2,7 @@
 
 import { createMarkdownWriter } from "./markdown.js";
 import { countDown, inShort, oncePerRefresh } from "./timing.js";
+import { createToolList } from "./tools.js";
 
 const ENDINGS = {
   stopped: "You stopped this answer.",
@@ -15,7 +16,7 @@ const ENDINGS_WITHOUT_TEXT = {
 const textOf = (parts, type) =>
   parts.filter((part) => part.type === type).map((part) => part.text).join("");
 
-export function createThread({ scroller, list, onRetry, onContinue }) {
+export function createThread({ scroller, list, onRetry, onContinue, onDecide }) {
   const messageTemplate = document.getElementById("message-template");
   const endingTemplate = document.getElementById("ending-template");
   // The view follows the end of the answer unless the reader has scrolled up.
@@ -63,6 +64,7 @@ export function createThread({ scroller, list, onRetry, onContinue }) {
     const reasoningBox = element.querySelector(".reasoning");
     const reasoningText = element.querySelector(".reasoning-text");
     const ending = element.querySelector(".message-ending");
+    const tools = createToolList(element.querySelector(".tools"), { onDecide });
     const drawing = oncePerRefresh(() => {
       draw();
       toEnd();
@@ -114,6 +116,12 @@ export function createThread({ scroller, list, onRetry, onContinue }) {
         newReasoning += piece;
         drawing.request();
       },
+      /** What happened with a tool: "call", "result", "ask" or "decided", as the frame says. */
+      tool(what, frame) {
+        showProgress({ isWaiting: what !== "ask" });
+        tools[what](frame);
+        toEnd();
+      },
       /** The model did not begin, and is asked again in so many seconds. */
       retry(message, seconds) {
         showProgress({ isWaiting: true });
@@ -130,8 +138,10 @@ export function createThread({ scroller, list, onRetry, onContinue }) {
           text = reasoning = newText = newReasoning = "";
           body.replaceChildren();
           reasoningText.replaceChildren();
+          tools.clear();
           writer = createMarkdownWriter(body);
         }
+        for (const part of whole.tools ?? []) tools.show(part);
         const more = whole.reasoning.slice(reasoning.length);
         if (more) answer.appendReasoning(more);
         if (whole.text.length > text.length) answer.append(whole.text.slice(text.length));
@@ -142,6 +152,7 @@ export function createThread({ scroller, list, onRetry, onContinue }) {
         drawing.cancel();
         draw();
         writer.end();
+        tools.end();
         const hasText = text.trim() !== "";
         const message = error?.message ?? (hasText ? ENDINGS : ENDINGS_WITHOUT_TEXT)[status];
         if (message) showEnding(message, { isError: status === "failed", isNews, hasText });
@@ -181,7 +192,8 @@ export function createThread({ scroller, list, onRetry, onContinue }) {
       const text = textOf(message.parts, "text");
       if (message.role === "user") return addUser({ id: message.id, text });
       const answer = addAnswer(message);
-      answer.replace({ text, reasoning: textOf(message.parts, "reasoning") });
+      const tools = message.parts.filter((part) => part.type === "dynamic-tool");
+      answer.replace({ text, reasoning: textOf(message.parts, "reasoning"), tools });
       answer.end(message.status, message.error, { isNews: false });
       return answer;
     },
