@@ -121,16 +121,21 @@ class ModelPriceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 def _change_in_words(row: ModelPrice) -> str:
     """What was set, and what was set for the same pattern and provider until then."""
-    earlier = (
-        ModelPrice.objects.filter(
-            pattern__iexact=row.pattern, provider=row.provider, starts_at__lte=row.starts_at
-        )
-        .exclude(pk=row.pk)
-        .order_by("-starts_at", "-created_at")
-        .first()
-    )
+    earlier = _earlier(row)
     before = f"before: {_in_words(earlier)}" if earlier else "no price of ours before"
     return f"{row.provider or 'any provider'}, USD for a million: {_in_words(row)} ({before})"
+
+
+def _earlier(row: ModelPrice) -> ModelPrice | None:
+    """What held for the same pattern and provider when this row begins."""
+    others = ModelPrice.objects.filter(provider=row.provider, starts_at__lte=row.starts_at)
+    # Compared here: to MongoDB "the same but for capitals" is a pattern with asterisks of its own.
+    same = [
+        each
+        for each in others.exclude(pk=row.pk)
+        if each.pattern.casefold() == row.pattern.casefold()
+    ]
+    return max(same, key=lambda each: (each.starts_at, each.created_at), default=None)
 
 
 # --- records of usage -----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ Called from threads. A failure here never breaks what was being done: the entry 
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from copy import copy
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -191,6 +192,10 @@ def _correction(earlier: UsageRecord, row: UsageRecord) -> UsageRecord | None:
     """
     if earlier.usage_source == UsageSource.PROVIDER:
         return None
+    # It may have been corrected or repriced since.
+    earlier = current_of(earlier, list(UsageRecord.objects.filter(adjusts=earlier.pk)))
+    if earlier.usage_source == UsageSource.PROVIDER:
+        return None
     is_counted = row.usage_source == UsageSource.PROVIDER
     if not is_counted and row.units <= earlier.units:
         return None
@@ -200,8 +205,19 @@ def _correction(earlier: UsageRecord, row: UsageRecord) -> UsageRecord | None:
         setattr(change, name, getattr(row, name) - getattr(earlier, name))
     change.usage_source = row.usage_source
     change.estimated_calls = row.estimated_calls - earlier.estimated_calls
-    # A second correction of one call would count the first one again.
-    return None if rows.one(UsageRecord, id=change.pk) else change
+    return change
+
+
+def current_of(row: UsageRecord, behind: Sequence[UsageRecord]) -> UsageRecord:
+    """The call as the row and its adjustments say it together. Not to be saved."""
+    current = copy(row)
+    for name in ("units", *_TOKENS, "unpriced_calls", "estimated_calls"):
+        setattr(current, name, sum(getattr(each, name) for each in (row, *behind)))
+    costs = [each.cost_usd for each in (row, *behind) if each.cost_usd is not None]
+    current.cost_usd = sum(costs, Decimal(0)) if costs else None
+    is_estimated = current.estimated_calls > 0
+    current.usage_source = UsageSource.ESTIMATED if is_estimated else UsageSource.PROVIDER
+    return current
 
 
 def adjustment(earlier: UsageRecord, priced: UsageRecord, key: UUID) -> UsageRecord:

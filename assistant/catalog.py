@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from analytics import prices
 from assistant.providers.anthropic import AnthropicProvider
 from assistant.providers.base import Provider
 from assistant.providers.demo import DemoProvider
@@ -49,6 +50,13 @@ def providers() -> dict[str, Provider]:
             timeout=timeout,
         )
     return configured or {"demo": DemoProvider()}
+
+
+def load() -> None:
+    """Import what the first answer needs, and what it is priced by. Safe in a thread."""
+    for provider in providers().values():
+        provider.load()
+    prices.load()
 
 
 def api_url(provider: str) -> str:

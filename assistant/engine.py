@@ -141,7 +141,9 @@ class _Answer:
 
     def __init__(self, provider: Provider, prompt: Prompt, tools: Toolbox | None) -> None:
         self._tools = tools
-        self.prompt = prompt if tools is None else replace(prompt, tools=tools.specs)
+        self.prompt = (
+            prompt.without_tools() if tools is None else replace(prompt, tools=tools.specs)
+        )
         self.length = 0
         # Of the call that runs.
         self.has_begun = False

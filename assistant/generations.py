@@ -25,7 +25,7 @@ from accounts.models import User
 from analytics import recording
 from analytics.budgets import BudgetExceeded
 from analytics.entries import UsageEntry
-from assistant import catalog, engine, frames, saving, toolkit, turns
+from assistant import catalog, engine, frames, rocketreach_desk, saving, toolkit, turns
 from assistant.answer_log import AnswerLog
 from assistant.engine import DELTAS
 from assistant.events import CallBegan, CallEnded, Decision, Event, Failed, ToolCall, Usage
@@ -171,7 +171,10 @@ class RunningGeneration(AnswerLog):
                 self._unrecorded.append(entry)
                 await in_thread(saving.end_call, entry, self._meter.state)
                 self._unrecorded.remove(entry)
-            elif event.step > 1:
+            elif event.step == 1:
+                # With what the tools take of it.
+                self._meter.state.prompt_characters = event.prompt_characters
+            else:
                 now = clock.now()
                 began = CallState(event.step, now, event.prompt_characters, self.written)
                 await in_thread(saving.begin_call, self._payer, began, now)
@@ -480,6 +483,7 @@ class Registry:
         if self._relay is not None:
             await self._relay.close()
             self._relay = None
+        await rocketreach_desk.close()
 
 
 registry = Registry()

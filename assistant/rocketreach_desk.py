@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.conf import settings
 
-from accounts.models import User
 from analytics.entries import UsageEntry
 from analytics.recording import record_usage
 from assistant.contacts import Contact
@@ -29,7 +28,7 @@ _rocketreach: dict[tuple[str, str], RocketReach] = {}
 
 
 def rocketreach_tools(
-    user: User,
+    user_id: UUID,
     organization_id: UUID,
     conversation_id: UUID | None,
     generation_id: UUID | None,
@@ -39,7 +38,7 @@ def rocketreach_tools(
     if not settings.ROCKETREACH_API_KEY:
         return []
     desk = OrganizationDesk(
-        user_id=user.pk,
+        user_id=user_id,
         organization_id=organization_id,
         conversation_id=conversation_id,
         generation_id=generation_id,

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from assistant.events import ApprovalAsked, ApprovalGiven, Event, TextDelta, ToolCall, ToolResult
+from assistant.providers.base import ToolRound
 from chatcore import validation
 from chatcore.errors import Invalid
 
@@ -112,6 +113,43 @@ def _in_order(text: str, uses: Sequence[ToolUse]) -> Iterator[str | ToolUse]:
         yield use
     if rest := text[begin:]:
         yield rest
+
+
+def rounds_of(parts: Sequence[dict[str, Any]], content: str) -> tuple[list[ToolRound], str]:
+    """What the model is told again of an answer: its rounds of tools, and the text behind them.
+
+    A tool that was cut short has no result, and is not told: every provider wants one for each
+    call. Parts may be a client's, of any shape.
+    """
+    rounds: list[ToolRound] = []
+    text: list[str] = []
+    for part in parts:
+        if part.get("type") == "text" and isinstance(part.get("text"), str):
+            text.append(part["text"])
+        elif (told := _told(part)) is not None:
+            call, result = told
+            if rounds and not "".join(text).strip():
+                # Asked for side by side, or at least with nothing said between.
+                last = rounds[-1]
+                rounds[-1] = ToolRound((*last.said, call), (*last.results, result))
+            else:
+                rounds.append(ToolRound((TextDelta("".join(text)), call), (result,)))
+            text.clear()
+    return (rounds, "".join(text)) if rounds else ([], content)
+
+
+def _told(part: dict[str, Any]) -> tuple[ToolCall, ToolResult] | None:
+    """A call and its result, of a part that has both."""
+    key, name, state = part.get("toolCallId"), part.get("toolName"), part.get("state")
+    if part.get("type") != "dynamic-tool" or not isinstance(key, str) or not isinstance(name, str):
+        return None
+    call = ToolCall(key, name, msgspec.json.encode(part.get("input"), enc_hook=int).decode())
+    if state == "output-error" and isinstance(part.get("errorText"), str):
+        return call, ToolResult(key, name, part["errorText"], is_error=True)
+    if state == "output-available":
+        content = msgspec.json.encode(part.get("output"), enc_hook=int).decode()
+        return call, ToolResult(key, name, content)
+    return None
 
 
 def as_value(text: str) -> Any:

@@ -1,5 +1,6 @@
 """Which tools an answer may use: those that are configured, as its organisation and chat allow."""
 
+from assistant.rocketreach_desk import rocketreach_tools
 from assistant.tools.base import Tool
 from assistant.tools.toolbox import Toolbox
 from assistant.turns import Turn
@@ -15,4 +16,7 @@ def tools_for(turn: Turn) -> Toolbox | None:
 
 
 def _configured(turn: Turn) -> list[Tool]:
-    return []
+    record, chat = turn.generation, turn.conversation
+    return rocketreach_tools(
+        record.user_id, chat.organization_id, chat.pk, record.pk, record.request_id
+    )

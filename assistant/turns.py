@@ -7,7 +7,7 @@ a provider. A person waits for this, so it goes by `chatcore.rows` and `chatcore
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -16,12 +16,12 @@ from accounts.models import User
 from accounts.policies import NO_POLICY, Policy, policy_of
 from analytics import budgets
 from analytics.budgets import NO_LIMITS, BudgetExceeded, Limits
-from assistant import catalog
+from assistant import catalog, tool_uses
 from assistant.catalog import Choice
 from assistant.events import Event, ReasoningDelta, TextDelta
 from assistant.metering import CallState, Payer
 from assistant.models import Generation, GenerationStatus
-from assistant.providers.base import Prompt, PromptMessage
+from assistant.providers.base import Prompt, PromptMessage, ToolRound
 from chatcore import limits, rows, writes
 from chatcore.db import in_transaction
 from chatcore.ids import new_id
@@ -94,6 +94,8 @@ class Said:
     parent_id: str | None
     role: str
     content: str
+    # Read of a chat in which tools were used.
+    parts: Sequence[dict[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -299,9 +301,10 @@ def _new_chat(user: User, question: Question, now: datetime) -> tuple[Conversati
 def _messages_of(conversation: Conversation) -> list[Said]:
     if conversation.deleted_at is not None:
         raise TurnRefused("deleted", "This chat is in the trash. Restore it to go on.")
+    parts = ("parts",) if conversation.metadata.get("toolsUsed") else ()
     found = rows.read(
         Message,
-        ("client_id", "parent_id", "role", "content"),
+        ("client_id", "parent_id", "role", "content", *parts),
         equal={"conversation_id": conversation.pk},
         limit=ALL,
     )
@@ -398,21 +401,24 @@ def _keep(generation: Generation, begins_with: Sequence[Event]) -> None:
             generation.reasoning = event.text
 
 
-def _as_prompt(path: Sequence[Said]) -> tuple[PromptMessage, ...]:
+def _as_prompt(path: Sequence[Said]) -> tuple[PromptMessage | ToolRound, ...]:
     """What the model reads: roles in turn, and no message without a word.
 
     An answer that failed at once leaves two questions side by side; some servers refuse that, and
-    all refuse blank messages.
+    all refuse blank messages. Of an answer with tools the model reads what came of them as well.
     """
-    prompt: list[PromptMessage] = []
+    prompt: list[PromptMessage | ToolRound] = []
     for message in path:
         role: Literal["user", "assistant"] = (
             "user" if message.role == MessageRole.USER else "assistant"
         )
-        if not message.content.strip():
+        rounds, text = tool_uses.rounds_of(message.parts, message.content)
+        prompt += rounds
+        if not text.strip():
             continue
-        if prompt and prompt[-1].role == role:
-            prompt[-1] = PromptMessage(role, f"{prompt[-1].text}\n\n{message.content}")
+        last = prompt[-1] if prompt else None
+        if isinstance(last, PromptMessage) and last.role == role:
+            prompt[-1] = PromptMessage(role, f"{last.text}\n\n{text}")
         else:
-            prompt.append(PromptMessage(role, message.content))
+            prompt.append(PromptMessage(role, text))
     return tuple(prompt)

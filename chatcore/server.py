@@ -162,8 +162,7 @@ def _settle() -> None:
     from assistant import catalog
 
     # The providers' libraries take a second to import.
-    for provider in catalog.providers().values():
-        provider.load()
+    catalog.load()
     # To look through all that was loaded for garbage stops every answer for 0.15 seconds, again and
     # again. None of it is garbage, so it is not looked at any more, and the rest less often.
     gc.collect()

@@ -9,6 +9,7 @@ import pytest_asyncio
 from django.core.cache import cache
 
 from accounts.models import Organization, Role, User
+from analytics import prices
 from assistant import catalog, generations
 from assistant.generations import Registry
 from tests.fakes.ports import free_port
@@ -19,6 +20,7 @@ from tests.server import PASSWORD
 @pytest.fixture(autouse=True)
 def _empty_cache() -> None:
     cache.clear()
+    prices.forget_prices()
 
 
 @pytest.fixture
@@ -83,6 +85,7 @@ def provider(_provider: FakeProvider) -> FakeProvider:
     """The loopback provider, as if just started."""
     _provider.requests.clear()
     _provider._queue.clear()
+    _provider.choose = None
     return _provider
 
 

@@ -69,6 +69,22 @@ class Prompt(Struct, frozen=True):
     tools: tuple[ToolSpec, ...] = ()
     may_call: bool = True
 
+    def without_tools(self) -> "Prompt":
+        """For a model that is offered none: of earlier rounds it reads what was said in them."""
+        messages: list[PromptMessage | ToolRound] = []
+        said = ""
+        for each in self.messages:
+            if isinstance(each, ToolRound):
+                said += each.text
+                continue
+            if each.role == "assistant":
+                messages.append(PromptMessage("assistant", said + each.text))
+            else:
+                messages += [PromptMessage("assistant", said)] if said.strip() else []
+                messages.append(each)
+            said = ""
+        return Prompt(self.model, tuple(messages))
+
     @property
     def characters(self) -> int:
         """For an estimate of its tokens."""

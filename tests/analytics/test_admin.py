@@ -50,6 +50,8 @@ def test_the_pages_open(admin, bob):
         "/admin/analytics/",
         PRICES,
         PRICES + "?q=own",
+        PRICES + "?q=gpt-own*",
+        PRICES + "?q=(",
         PRICES + "add/",
         f"{PRICES}{price.pk}/change/",
         f"{PRICES}{price.pk}/history/",
@@ -95,9 +97,11 @@ def test_a_price_is_added_and_used(admin):
 
 def test_what_was_set_and_what_before_is_noted(admin, alice):
     admin.post(PRICES + "add/", GIVEN)
-    admin.post(PRICES + "add/", {**GIVEN, "input_usd": "2", "cache_read_usd": "0.2"})
+    lower = {"pattern": "GPT-own*", "input_usd": "2", "cache_read_usd": "0.2"}
+    admin.post(PRICES + "add/", {**GIVEN, "pattern": "gpt-own", "input_usd": "1"})
+    admin.post(PRICES + "add/", {**GIVEN, **lower})
 
-    newest, first = LogEntry.objects.order_by("-action_time", "-pk")
+    newest, _, first = LogEntry.objects.order_by("-action_time", "-pk")
 
     assert {newest.user_id, first.user_id} == {alice.pk}
     assert first.get_change_message() == (
@@ -139,6 +143,15 @@ def test_a_link_fills_in_the_model(admin):
 
     assert 'name="pattern" value="gpt-&quot;x"' in page
     assert 'name="provider" value="openai"' in page
+
+
+@pytest.mark.parametrize(
+    ("words", "found"), [("OWN", True), ("gpt-own*", True), ("own(", False), ("g.t", False)]
+)
+def test_prices_are_searched(admin, words, found):
+    admin.post(PRICES + "add/", GIVEN)
+
+    assert ("gpt-own*</a>" in admin.get(PRICES, {"q": words}).text) is found
 
 
 def test_prices_are_listed_without_zeros_at_their_end(admin):

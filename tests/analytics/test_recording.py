@@ -95,6 +95,21 @@ def test_what_was_estimated_is_adjusted_once_when_the_provider_is_heard(bob):
     assert SpendingMonth.objects.get(subject_id=bob.pk).spent_usd == Decimal("0.02")
 
 
+def test_a_call_that_was_repriced_is_adjusted_to_what_the_provider_counted(bob):
+    estimated = an_entry(bob, usage_source="estimated", cost_usd=None)
+    recording.record_usage(estimated)
+    row = UsageRecord.objects.get()
+    priced = UsageRecord(cost_usd=Decimal("0.001"), price_source="override")
+    recording.append([recording.adjustment(row, priced, new_id())])
+
+    recording.record_usage(an_entry(bob, id=estimated.id, cost_usd=Decimal("0.003")))
+
+    rows = recording.of_calls([estimated.id])
+    assert sum(each.cost_usd for each in rows if each.cost_usd is not None) == Decimal("0.003")
+    assert sum(each.unpriced_calls for each in rows) == 0
+    assert sum(each.estimated_calls for each in rows) == 0
+
+
 def test_what_the_provider_counted_is_not_replaced_by_an_estimate(bob):
     counted = an_entry(bob)
     estimated = an_entry(bob, id=counted.id, usage_source="estimated")

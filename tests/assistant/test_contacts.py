@@ -67,7 +67,7 @@ def manage(*arguments: str) -> list[str]:
 
 def tools(user, **fields):
     search, lookup = rocketreach_tools(
-        user,
+        user.pk,
         user.organization_id,
         fields.get("conversation_id"),
         fields.get("generation_id"),
@@ -197,7 +197,7 @@ def test_nobody_else_is_deleted(person, acme):
 
 # --- The tools with all of it ---------------------------------------------------------------------
 def test_without_a_key_no_tool_is_offered(bob):
-    assert rocketreach_tools(bob, bob.organization_id, None, None, "") == []
+    assert rocketreach_tools(bob.pk, bob.organization_id, None, None, "") == []
 
 
 async def test_a_lookup_is_a_row_with_its_credit_and_its_place(server, bob):

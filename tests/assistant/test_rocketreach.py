@@ -351,6 +351,7 @@ async def test_a_lookup_that_takes_too_long_is_gone_on_with_and_counted_once(api
         (refused(400), "not_accepted", "status 400"),
         (refused(302, location="http://127.0.0.1:1/"), "wrong_address", "ROCKETREACH_BASE_URL"),
         (Reply(404, b"<html>"), "wrong_address", "ROCKETREACH_BASE_URL"),
+        (refused(429, Retry_After="7"), "rate_limited", "no more requests for 7 seconds"),
         (refused(429, Retry_After="1800"), "rate_limited", "no more requests for 30 minutes"),
         (Reply(500, b"x" * (MAX_BODY_BYTES + 10)), "server", "fault of its own"),
     ],
@@ -376,7 +377,7 @@ async def test_a_refusal_is_told_and_free(reply, code, said, lookup, server, des
         (Reply(body=[1]), "unreadable_unknown"),
         (Reply(body={"status": "complete"}), "unreadable_unknown"),
         (Reply(body={"status": "searching"}), "unreadable_unknown"),
-        (Reply(body=b" " * (MAX_BODY_BYTES + 1)), "unreadable_unknown"),
+        (complete(padding="x" * MAX_BODY_BYTES), "unreadable_unknown"),
     ],
 )
 async def test_a_lookup_without_an_end_is_sent_once_and_counted_as_charged(
@@ -572,6 +573,20 @@ async def test_two_organisations_pay_each_for_themselves(api, server):
 
     assert len(server.requests) == 2
     assert acme.noted == globex.noted == [("success", "", 1, 0)]
+
+
+async def test_nobody_goes_on_with_the_unfinished_lookup_of_another_organisation(api, server):
+    acme, globex = NotedDesk("acme"), NotedDesk("globex")
+    server.reply_with(unfinished(), *[checked({"id": 42, "status": "progress"})] * 100)
+    await PersonLookup(api, acme, SHORT).run(BY_ID)
+    server.forget()
+
+    question = await PersonLookup(api, globex, PATIENCE).asks(BY_ID)
+    await PersonLookup(api, globex, PATIENCE).run(BY_ID)
+
+    assert question is not None
+    assert server.paths == ["/person/lookup"]
+    assert globex.noted == [("success", "", 1, 0)]
 
 
 async def test_a_store_that_is_away_breaks_nothing(lookup, server, desk):

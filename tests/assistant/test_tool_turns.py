@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ASK = Reply(
     "Let me add.",
-    tools=(("call_1", "add", '{"numbers": [1, 2]}'),),
+    tools=(("call_1", "add", '{"numbers":[1,2]}'),),
     usage={"input": 40, "output": 20},
 )
 ANSWER = Reply("It is 3.", usage={"input": 70, "output": 6, "cached": 30})
@@ -71,7 +71,7 @@ async def test_both_providers_are_told_of_the_tools_and_of_what_came_of_them(
     if model.startswith("openai"):
         function = first["tools"][0]["function"]
         assert (function["name"], function["parameters"]["required"]) == ("add", ["numbers"])
-        call = {"name": "add", "arguments": '{"numbers": [1, 2]}'}
+        call = {"name": "add", "arguments": '{"numbers":[1,2]}'}
         assert second["messages"][1:] == [
             {
                 "role": "assistant",
@@ -162,6 +162,43 @@ async def test_a_tool_that_fails_is_shown_and_the_answer_goes_on(bob, registry, 
         "The tool failed.",
     )
     assert answer.status == "complete"
+
+
+@pytest.mark.usefixtures("adder", "both_providers")
+@pytest.mark.parametrize("model", ["openai:gpt-test", "anthropic:claude-test"])
+async def test_the_next_question_tells_the_model_again_what_came_of_its_tools(
+    bob, registry, provider, model
+):
+    provider.reply_with(ASK, ANSWER, Reply("Yes."))
+    running = await begin(registry, bob, model)
+    await whole(running)
+
+    question = turns.Question("r2", "c1", "m2", running.record.answer_id, "Sure?")
+    turn = await in_store(registry.begin)(bob, question, model)
+    await whole(registry.find(turn.generation.pk))
+
+    second, third = (request.body["messages"] for request in provider.requests[1:])
+    assert third[: len(second)] == second
+    assert [message["role"] for message in third[len(second) :]] == ["assistant", "user"]
+
+
+@pytest.mark.usefixtures("both_providers")
+async def test_without_tools_the_model_reads_only_what_was_said(
+    bob, registry, provider, adder, monkeypatch
+):
+    provider.reply_with(ASK, ANSWER, Reply("Yes."))
+    running = await begin(registry, bob)
+    await whole(running)
+    monkeypatch.setattr(toolkit, "_configured", lambda _turn: [])
+
+    question = turns.Question("r2", "c1", "m2", running.record.answer_id, "Sure?")
+    turn = await in_store(registry.begin)(bob, question, "openai:gpt-test")
+    await whole(registry.find(turn.generation.pk))
+
+    body = provider.requests[-1].body
+    assert "tools" not in body
+    assert body["messages"][1] == {"role": "assistant", "content": "Let me add.\n\nIt is 3."}
+    assert [each["role"] for each in body["messages"]] == ["user", "assistant", "user"]
 
 
 # --- Asking the person ----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import asyncio
 import json
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,8 @@ class Request:
     headers: dict[str, str]
     body: dict[str, Any]
     client_port: int  # two requests from one port came over one connection
+    reply: Reply
+    is_whole: bool = False  # the client was sent all of it
     closed: threading.Event = field(default_factory=threading.Event)
 
 
@@ -58,6 +60,8 @@ class FakeProvider:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.default = Reply()
+        # What a request gets, by its body; None leaves it to the queue and the default.
+        self.choose: Callable[[dict[str, Any]], Reply] | None = None
         self._queue: deque[Reply] = deque()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -113,8 +117,8 @@ class FakeProvider:
 
     async def _answer(self, request: web.Request, events: Any) -> web.StreamResponse:
         body = await request.json()
-        reply = self._queue.popleft() if self._queue else self.default
-        seen = Request(request.path, dict(request.headers), body, _client_port(request))
+        reply = self._reply_to(body)
+        seen = Request(request.path, dict(request.headers), body, _client_port(request), reply)
         self.requests.append(seen)
         if reply.status != 200:
             return web.json_response(reply.error, status=reply.status, headers=reply.headers)
@@ -132,8 +136,14 @@ class FakeProvider:
         except ConnectionError:
             seen.closed.set()
             return response
+        seen.is_whole = True
         await response.write_eof()
         return response
+
+    def _reply_to(self, body: dict[str, Any]) -> Reply:
+        if self.choose is not None:
+            return self.choose(body)
+        return self._queue.popleft() if self._queue else self.default
 
 
 def _client_port(request: web.Request) -> int:
@@ -205,6 +215,10 @@ async def anthropic_events(reply: Reply, model: str) -> AsyncIterator[bytes]:
         "input_tokens": usage["input"],
         "cache_read_input_tokens": usage.get("cached", 0),
         "cache_creation_input_tokens": usage.get("cache_write", 0),
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": usage.get("cache_write", 0) - usage.get("hour", 0),
+            "ephemeral_1h_input_tokens": usage.get("hour", 0),
+        },
         "output_tokens": 1,
     }
     yield event("message_start", message={"id": "msg_1", "model": model, "usage": start})

@@ -3,7 +3,6 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +15,7 @@ from django.db import IntegrityError
 
 from analytics import prices, recording
 from analytics.entries import TokenCounts
-from analytics.models import PriceSource, UsageRecord, UsageSource
+from analytics.models import PriceSource, UsageRecord
 from chatcore import rows
 from chatcore.db import in_transaction
 from chatcore.ids import derived
@@ -198,7 +197,7 @@ def _with_adjustments(batch: list[UUID]) -> Iterator[tuple[UsageRecord, list[Usa
 
 def _change(row: UsageRecord, behind: list[UsageRecord], wanted: _Wanted) -> _Change | None:
     """What has to be written for this call; None if its price is the right one or still unknown."""
-    current = _current(row, behind)
+    current = recording.current_of(row, behind)
     sources = {each.price_source for each in (row, *behind)}
     if sources & FINAL or not (current.unpriced_calls > 0 or wanted.also_priced):
         return None
@@ -214,24 +213,6 @@ def _change(row: UsageRecord, behind: list[UsageRecord], wanted: _Wanted) -> _Ch
     adjustment = recording.adjustment(current, priced, key)
     adjustment.usage_source = current.usage_source
     return _Change(row, before, price.cost_usd, adjustment)
-
-
-_ADDED_UP = (
-    *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
-    *("output_tokens", "reasoning_tokens", "unpriced_calls", "estimated_calls"),
-)
-
-
-def _current(row: UsageRecord, behind: list[UsageRecord]) -> UsageRecord:
-    """The call as the row and its adjustments say it together. Not to be saved."""
-    current = copy(row)
-    for name in _ADDED_UP:
-        setattr(current, name, sum(getattr(each, name) for each in (row, *behind)))
-    costs = [each.cost_usd for each in (row, *behind) if each.cost_usd is not None]
-    current.cost_usd = sum(costs, Decimal(0)) if costs else None
-    is_estimated = current.estimated_calls > 0
-    current.usage_source = UsageSource.ESTIMATED if is_estimated else UsageSource.PROVIDER
-    return current
 
 
 def _price_of(call: UsageRecord, *, is_in_catalogue: bool) -> prices.Price:
