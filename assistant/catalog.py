@@ -56,7 +56,9 @@ def load() -> None:
     """Import what the first answer needs, and what it is priced by. Safe in a thread."""
     for provider in providers().values():
         provider.load()
-    prices.load()
+    # The demo costs nothing.
+    if "demo" not in providers():
+        prices.load()
 
 
 def api_url(provider: str) -> str:
