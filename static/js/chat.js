@@ -33,6 +33,7 @@ let unsure = null; // the frame of a question that may have been saved although 
 let running = null; // {generationId, seq, answer, isStopped?}: the answer that is being made
 let mayHaveMissed = false; // the socket was away: another tab may have written to this chat
 let waitingTimer = null;
+let usageIsOld = false;
 let isLeaving = false; // another page is on its way
 let endCountdown = () => {};
 
@@ -219,7 +220,9 @@ function end(status, error) {
   running.answer.end(status, error);
   running = null;
   announcer.textContent = status === "done" ? "The answer is complete." : "The answer has ended.";
-  usage.refresh();
+  // A server that is going down is not asked; the one that comes is.
+  if (status === "interrupted") usageIsOld = true;
+  else usage.refresh();
   update();
   catchUp();
 }
@@ -309,6 +312,8 @@ function onState(state) {
   if (state === "ready") {
     banner.hidden = true;
     goOn();
+    if (usageIsOld) usage.refresh();
+    usageIsOld = false;
   } else if (state === "logged-out") {
     const link = document.createElement("a");
     link.href = `${form.dataset.loginUrl}?next=${encodeURIComponent(location.pathname)}`;
