@@ -119,6 +119,8 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
         # And what somebody asked while we did so.
         await _save_running_answers(SAVE_AGAIN_SECONDS)
+        # What was frozen at the start holds connections to the store, which are to be closed.
+        gc.unfreeze()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
