@@ -1,8 +1,8 @@
 """Budgets: how many US dollars a person, and an organisation, may spend in a calendar month (UTC).
 
 There is none unless an administrator sets one. Before each call of a provider the cost that it is
-likely to have is held back from both budgets; the ledger lets go of it as it writes down the true
-one (analytics/recording.py). So calls that run at the same time cannot together pass a budget. One
+likely to have is held back from both budgets; it is let go of when the answer has ended, behind the
+ledger's row of the true one. So calls that run at the same time cannot together pass a budget. One
 that comes out dearer than was held back passes it by that difference, and the next one is refused.
 """
 
@@ -177,7 +177,7 @@ def reserve(
 
 
 def release(key: UUID) -> None:
-    """Let go of what is held under `key`, for a turn that called nobody."""
+    """Let go of what is held under `key`: its calls are in the ledger, or were not made."""
     Reservation.objects.filter(pk=key).delete()
 
 

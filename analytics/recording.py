@@ -19,7 +19,6 @@ from analytics import prices, spool
 from analytics.entries import UsageEntry
 from analytics.models import (
     PriceSource,
-    Reservation,
     SpendingMonth,
     UsageRecord,
     UsageSource,
@@ -41,15 +40,15 @@ _TOKENS = (
 )
 
 
-def record_usage(entry: UsageEntry, *, settles: UUID | None = None) -> bool:
-    """Write the entry, and let go of the reservation `settles` with it. Never raises.
+def record_usage(entry: UsageEntry) -> bool:
+    """Write the entry. Never raises.
 
     Returns whether it is in the ledger; otherwise it waits in the spool. The same entry again
     changes nothing, but where it was estimated before and is known better now: then an adjustment
     is written behind it.
     """
     try:
-        write(entry, settles=settles)
+        write(entry)
     except Exception as error:
         counts["failed"] += 1
         if store_is_away(error):
@@ -92,7 +91,7 @@ def drain_spool() -> bool:
     return bool(waiting)
 
 
-def write(entry: UsageEntry, *, settles: UUID | None = None) -> None:
+def write(entry: UsageEntry) -> None:
     """As `record_usage`, but raises what the store says."""
     row = _row_of(entry)
 
@@ -101,8 +100,6 @@ def write(entry: UsageEntry, *, settles: UUID | None = None) -> None:
         change = row if earlier is None else _correction(earlier, row)
         if change is not None:
             append([change])
-        if settles is not None:
-            Reservation.objects.filter(pk=settles).delete()
 
     for attempt in range(2):
         try:

@@ -53,6 +53,8 @@ SAVE_PARTS = 10
 REAP_EVERY_SAVES = 5
 # While the store is away an answer waits in memory, tried again after 1, 2, 4 ... 30 seconds.
 LONGEST_PAUSE_SECONDS = 30.0
+# From the moment that a question is in the store.
+STARTS_WITHIN_SECONDS = 0.5
 # How much later another process sees a piece, at most; one round trip for all answers.
 PUBLISH_SECONDS = 0.05
 # For how long a stream outlives the longest answer: what a killed process wrote is read from it.
@@ -383,11 +385,22 @@ class Registry:
 
     async def log_of(self, record: Generation) -> AnswerLog | None:
         """The log of an answer that runs, here or where Redis reaches; None if there is none."""
-        if running := self.find(record.pk):
+        if running := self.find(record.pk) or await self._about_to_start(record):
             return running
         if self._relay is None or record.status != GenerationStatus.RUNNING:
             return None
         return await self._relay.follow(record.pk)
+
+    async def _about_to_start(self, record: Generation) -> RunningGeneration | None:
+        """One of this process that is in the store already, and on its way into this loop."""
+        if record.status != GenerationStatus.RUNNING or record.owner != owner():
+            return None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STARTS_WITHIN_SECONDS):
+                while (running := self.find(record.pk)) is None:  # noqa: ASYNC110  no event here
+                    await asyncio.sleep(STARTS_WITHIN_SECONDS / 50)
+                return running
+        return None
 
     # --- Looking after --------------------------------------------------------------------------
     async def _publish(self, relay: Relay) -> None:

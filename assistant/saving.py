@@ -166,9 +166,10 @@ def finish(
     killed between the two, they are found there by whoever ends the answer.
     """
     for entry in calls:
-        recording.record_usage(entry, settles=progress.generation_id)
+        recording.record_usage(entry)
 
     def work() -> None:
+        budgets.release(progress.generation_id)
         generation = rows.one(Generation, id=progress.generation_id)
         # None: the chat was deleted for good meanwhile.
         if generation is not None:
@@ -255,6 +256,7 @@ def interrupt(
         generation = Generation.objects.silent_since(now - SILENCE).filter(pk=key).first()
         if generation is None:
             return False
+        budgets.release(key)
         _end(generation, _most(generation, replays), GenerationStatus.INTERRUPTED, None, now)
         return True
 
@@ -287,7 +289,7 @@ def _charge_the_silent(key: UUID, now: datetime, replays: Mapping[UUID, Progress
         written=_written(_most(found, replays)),
         duration_ms=round((found.heartbeat_at - state.began_at).total_seconds() * 1000),
     )
-    recording.record_usage(entry, settles=key)
+    recording.record_usage(entry)
 
 
 def _written(progress: Progress) -> int:

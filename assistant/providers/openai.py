@@ -215,12 +215,20 @@ def _reason(finish_reason: str, *, has_tool_calls: bool) -> Literal["stop", "len
 
 def _usage(usage: dict[str, Any]) -> Usage:
     """OpenAI counts cached tokens as part of the input; here they are apart."""
-    cached = tokens(_detail(usage, "prompt_tokens_details", "cached_tokens"))
+    details = "prompt_tokens_details"
+    cached = tokens(_detail(usage, details, "cached_tokens"))
+    # OpenRouter's name for what its providers' caches wrote.
+    written = tokens(_detail(usage, details, "cache_write_tokens"))
+    prompt, completion = tokens(usage.get("prompt_tokens")), tokens(usage.get("completion_tokens"))
+    # xAI and Gemini count reasoning beside the completion, where only the total tells.
+    beside = max(0, tokens(usage.get("total_tokens")) - prompt - completion)
+    reasoning = tokens(_detail(usage, "completion_tokens_details", "reasoning_tokens"))
     return Usage(
-        input_tokens=max(0, tokens(usage.get("prompt_tokens")) - cached),
+        input_tokens=max(0, prompt - cached - written),
         cache_read_tokens=cached,
-        output_tokens=tokens(usage.get("completion_tokens")),
-        reasoning_tokens=tokens(_detail(usage, "completion_tokens_details", "reasoning_tokens")),
+        cache_write_tokens=written,
+        output_tokens=completion + beside,
+        reasoning_tokens=reasoning or beside,
     )
 
 

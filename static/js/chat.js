@@ -33,7 +33,7 @@ let unsure = null; // the frame of a question that may have been saved although 
 let running = null; // {generationId, seq, answer, isStopped?}: the answer that is being made
 let mayHaveMissed = false; // the socket was away: another tab may have written to this chat
 let waitingTimer = null;
-let usageIsOld = false;
+let usageIsOld = true; // asked for when the server is there
 let isLeaving = false; // another page is on its way
 let endCountdown = () => {};
 

@@ -55,6 +55,5 @@ export function setUpUsage({ onBudget }) {
     }
   }
 
-  refresh();
   return { refresh };
 }

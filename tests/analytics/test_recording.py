@@ -7,7 +7,7 @@ import pytest
 from accounts.models import User
 from analytics import recording, spool
 from analytics.entries import TokenCounts, UsageEntry
-from analytics.models import AppendOnly, Reservation, SpendingMonth, UsageRecord
+from analytics.models import AppendOnly, SpendingMonth, UsageRecord
 from chatcore import clock
 from chatcore.ids import new_id
 from tests.at_once import at_once
@@ -118,20 +118,6 @@ def test_what_the_provider_counted_is_not_replaced_by_an_estimate(bob):
     recording.record_usage(estimated)
 
     assert UsageRecord.objects.get().usage_source == "provider"
-
-
-def test_recording_settles_the_reservation(bob):
-    held = Reservation.objects.create(
-        id=new_id(),
-        user_id=bob.pk,
-        organization_id=bob.organization_id,
-        amount_usd=Decimal(1),
-        expires_at=clock.now(),
-    )
-
-    recording.record_usage(an_entry(bob), settles=held.pk)
-
-    assert not Reservation.objects.exists()
 
 
 def test_a_row_outlives_its_person(bob):

@@ -70,6 +70,29 @@ async def saved_answer() -> Message:
     return await in_store(lambda: Message.objects.get(role="assistant"))()
 
 
+# --- Finding --------------------------------------------------------------------------------------
+async def test_an_answer_is_found_from_the_moment_that_its_question_is_in_the_store(bob, registry):
+    question = turns.Question("r1", "c1", "m1", None, "Hello")
+    turn = await in_store(turns.begin)(
+        bob, question, None, owner=generations.owner(), now=clock.now()
+    )
+
+    looking = asyncio.create_task(registry.log_of(turn.generation))
+    await asyncio.sleep(0.05)
+    provider = Controlled()
+    running = registry.start(turn.generation, provider, turn.prompt)
+
+    assert await looking is running
+
+
+async def test_an_answer_of_another_process_is_not_waited_for(bob, registry, monkeypatch):
+    monkeypatch.setattr(generations, "STARTS_WITHIN_SECONDS", 60)
+    question = turns.Question("r1", "c1", "m1", None, "Hello")
+    turn = await in_store(turns.begin)(bob, question, None, owner="other:1", now=clock.now())
+
+    assert await asyncio.wait_for(registry.log_of(turn.generation), 5) is None
+
+
 # --- The longest time for an answer ---------------------------------------------------------------
 async def test_an_answer_ends_at_its_deadline_and_keeps_what_came(bob, registry, settings):
     settings.ANSWER_DEADLINE_SECONDS = 0.1
