@@ -33,9 +33,10 @@ NO_TOKENS = TokenCounts()
 class UsageEntry(Struct, frozen=True, kw_only=True):
     """One call. The same `id` again is the same call, which is charged once.
 
-    `units` None means the tokens, or 1 call where there are none. `api_url` is the address of a
-    server that is not the provider's own, whose prices nobody but an administrator knows. A caller
-    that knows what it paid says so in `cost_usd`, or in `credits` of the provider's own currency.
+    `units` None means the tokens of a `model`, or 1 call of anything else. `api_url` is the address
+    of a server that is not the provider's own, whose prices nobody but an administrator knows. A
+    caller that knows what it paid says so in `cost_usd`, or in `credits` of the provider's own
+    currency.
     """
 
     id: UUID

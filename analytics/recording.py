@@ -134,7 +134,9 @@ def _add_to_month(subject: UUID, moment: datetime, cost: Decimal) -> None:
 def _row_of(entry: UsageEntry) -> UsageRecord:
     tokens = entry.tokens
     price = _price_of(entry)
-    units = entry.units if entry.units is not None else tokens.total or 1
+    units = entry.units
+    if units is None:
+        units = tokens.total if entry.model else 1
     return UsageRecord(
         id=entry.id,
         organization_id=entry.organization_id,

@@ -1,7 +1,8 @@
 """What providers have been seen to report of their tokens, and the ledger's rows it has to become.
 
 Each case is what goes over the wire, through the real SDK, the engine and the store. Where a server
-reports nothing, or breaks off, the row is an estimate of a token for 4 characters; the question has 14.
+reports nothing, or breaks off, the row is an estimate of a token for 4 characters. The question has
+14 of them.
 """
 
 from dataclasses import dataclass

@@ -110,6 +110,13 @@ class Person:
         return self.post("/login", username="alice@acme.example", password=PASSWORD)
 
 
+def log_in(server: Server) -> Person:
+    """The first account of a server that is new."""
+    person = Person(server)
+    person.make_first_account()
+    return person
+
+
 def at_once(person: Person, path: str, times: int) -> list[Answer]:
     with ThreadPoolExecutor(times) as threads:
         return list(threads.map(lambda _: person.get(path), range(times)))

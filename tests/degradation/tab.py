@@ -43,14 +43,14 @@ class Tab:
     def send(self, kind: str, **fields: Any) -> None:
         self._socket.send(json.dumps({"type": kind, **fields}))
 
-    def ask(self, name: str) -> dict[str, Any]:
+    def ask(self, name: str, **fields: str) -> dict[str, Any]:
         """A question in a chat of its own; the frame `started`."""
         self.send(
             "send",
             requestId=f"r-{name}",
             conversationId=f"c-{name}",
             messageId=f"m-{name}",
-            text=f"Question {name}",
+            **{"text": f"Question {name}", **fields},
         )
         return self.until(lambda frame: frame["type"] in ("started", "error"))
 
@@ -76,6 +76,10 @@ class Tab:
         while self.statuses.get(generation, "running") == "running":
             assert self.read(PATIENCE) is not None, "nothing came any more"
         return self.statuses[generation]
+
+    def until_shown(self, generation: str, text: str) -> None:
+        while self.texts.get(generation) != text:
+            assert self.read(PATIENCE) is not None, "nothing came any more"
 
     def _take(self, frame: dict[str, Any]) -> None:
         key = str(frame.get("generationId"))

@@ -4,16 +4,14 @@ import json
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.degradation.steps import API, Person, wait_until
+from tests.degradation.steps import API, Person, log_in, wait_until
 from tests.degradation.tab import PATIENCE, Tab
-from tests.fakes.mongodb import mongod
 from tests.fakes.provider import FakeProvider, Reply
-from tests.server import Server
 
 WORD_SECONDS = 0.02
 TEXT = " ".join(f"word-{number}" for number in range(400))
@@ -41,53 +39,6 @@ def environment(paced: FakeProvider) -> dict[str, str]:
         "ASSISTANT_LIMIT": "off",
         "RUNNING_LIMIT": "off",
     }
-
-
-@pytest.fixture
-def start(tmp_path) -> Iterator[Callable[..., Server]]:
-    """Starts servers that share their data, each with a log of its own."""
-    servers: list[Server] = []
-
-    def begin(**environment: str) -> Server:
-        folder = tmp_path / f"server-{len(servers)}"
-        folder.mkdir()
-        (tmp_path / "data").mkdir(exist_ok=True)
-        server = Server(folder, **{"DATA_DIR": str(tmp_path / "data"), **environment}).start()
-        servers.append(server)
-        return server
-
-    yield begin
-    for server in servers:
-        server.stop()
-
-
-@pytest.fixture
-def open_tab() -> Iterator[Callable[..., Tab]]:
-    tabs: list[Tab] = []
-
-    def begin(person: Person, server: Server | None = None) -> Tab:
-        tabs.append(Tab(person, server))
-        return tabs[-1]
-
-    yield begin
-    for tab in tabs:
-        tab.close()
-
-
-@pytest.fixture(params=["sqlite", "mongodb"])
-def store(request, tmp_path) -> Iterator[dict[str, str]]:
-    if request.param == "sqlite":
-        yield {}
-        return
-    with mongod() as server:
-        assert server is not None
-        yield {"MONGODB_URI": f"{server.uri}faults?directConnection=true"}
-
-
-def log_in(server: Server) -> Person:
-    person = Person(server)
-    person.make_first_account()
-    return person
 
 
 def answer_in(person: Person, name: str) -> dict[str, Any] | None:
