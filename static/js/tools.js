@@ -16,7 +16,7 @@ const DECISIONS = {
 };
 
 /** A name such as "rocketreach_person_lookup" for people. */
-const inWords = (name) => name.replaceAll("_", " ");
+const inWords = (name) => name.replaceAll("_", " ").replace(/^rocketreach/, "RocketReach");
 
 const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
 
