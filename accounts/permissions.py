@@ -19,6 +19,17 @@ def may_administer(viewer: Viewer) -> bool:
     return isinstance(viewer, User) and viewer.is_active and viewer.role == Role.ADMIN
 
 
+def sees_everything(viewer: Viewer) -> bool:
+    """Reports of all organisations, also of what those who are gone have used."""
+    return may_administer(viewer)
+
+
+def may_see_reports(viewer: Viewer) -> bool:
+    """Who used what at what cost: of the whole installation, or of one's own organisation."""
+    is_manager = isinstance(viewer, User) and viewer.is_active and viewer.role == Role.MANAGER
+    return is_manager or sees_everything(viewer)
+
+
 def may_see_user(viewer: Viewer, person: User) -> bool:
     return users_visible_to(viewer).filter(pk=person.pk).exists()
 

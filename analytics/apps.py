@@ -6,8 +6,10 @@ class AnalyticsConfig(AppConfig):
     name = "analytics"
 
     def ready(self) -> None:
-        from analytics import prices
+        from analytics import activity, prices
         from analytics.models import ModelPrice
+        from conversations import signals
 
         for signal in (post_save, post_delete):
             signal.connect(prices.prices_changed, sender=ModelPrice)
+        signals.written.connect(activity.note)

@@ -69,9 +69,9 @@ def budget_state(budget: Budget) -> BudgetState:
     is_own = budget.of == "you"
     return BudgetState(
         of=budget.of,
-        limit_usd=_plain(budget.limit_usd) if is_own else None,
-        spent_usd=_plain(budget.spent_usd) if is_own else None,
-        share=_plain(budget.share.quantize(Decimal("0.01"), ROUND_FLOOR)),
+        limit_usd=plain(budget.limit_usd) if is_own else None,
+        spent_usd=plain(budget.spent_usd) if is_own else None,
+        share=plain(budget.share.quantize(Decimal("0.01"), ROUND_FLOOR)),
         is_warned=budget.is_warned,
         is_exhausted=budget.is_exhausted,
         resets_at=budget.resets_at,
@@ -142,7 +142,7 @@ def _spent(cells: list[Cell]) -> dict[str, Any]:
     return {
         "calls": _sum(cells, "calls"),
         "total_tokens": sum(_sum(cells, name) for name in _TOKENS),
-        "cost_usd": None if unpriced and not cost else _plain(cost),
+        "cost_usd": None if unpriced and not cost else plain(cost),
         "unpriced_calls": unpriced,
     }
 
@@ -159,6 +159,6 @@ def _grouped(cells: Iterable[Cell], key: Callable[[Cell], Key]) -> dict[Key, lis
     return groups
 
 
-def _plain(amount: Decimal) -> Decimal:
+def plain(amount: Decimal) -> Decimal:
     """The same number without zeros at its end and, unless it is tiny, without an exponent."""
     return Decimal(f"{amount.normalize():f}")

@@ -5,17 +5,17 @@ Called from threads. A failure here never breaks what was being done: the entry 
 """
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import copy
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
 
-from analytics import prices, spool
+from analytics import prices, rollups, spool
 from analytics.entries import UsageEntry
 from analytics.models import (
     PriceSource,
@@ -30,6 +30,10 @@ from chatcore.ids import derived
 from chatcore.money import as_stored, usd
 
 logger = logging.getLogger("chatcore.usage")
+
+# One at a time, in this process: all write the sums of their organisation. MongoDB ends all but one
+# of those that do it at the same moment, and SQLite makes them wait in any case.
+_line = threading.Lock()
 
 # Of this process since its start, for whoever looks after it.
 counts: Counter[str] = Counter()
@@ -103,7 +107,8 @@ def write(entry: UsageEntry) -> None:
 
     for attempt in range(2):
         try:
-            in_transaction(work)
+            with _line:
+                in_transaction(work)
             break
         except IntegrityError:
             # The same call, or the first one of a month, was written at the same moment.
@@ -113,22 +118,30 @@ def write(entry: UsageEntry) -> None:
 
 
 def append(new: Sequence[UsageRecord]) -> None:
-    """Write these rows, and what they add to their months. Call it inside a transaction."""
+    """Write these rows, and what they add to months and buckets. Call it inside a transaction."""
     for row in new:
         writes.insert(row)
-        cost = row.cost_usd or Decimal(0)
-        for subject in dict.fromkeys((row.user_id, row.organization_id)):
-            _add_to_month(subject, row.created_at, cost)
+        _add_to_months(row)
+        rollups.add_usage(row)
 
 
-def _add_to_month(subject: UUID, moment: datetime, cost: Decimal) -> None:
-    key = SpendingMonth.key(subject, moment)
-    added = {"spent_usd": as_stored(cost), "version": 1}
-    if writes.update(SpendingMonth, {"id": key}, add=added) is None:
-        month = month_of(moment)
-        writes.insert(
-            SpendingMonth(id=key, subject_id=subject, month=month, spent_usd=cost, version=1)
-        )
+def _add_to_months(row: UsageRecord) -> None:
+    added = {"spent_usd": as_stored(row.cost_usd or Decimal(0)), "version": 1, "reservations": 0}
+    month = month_of(row.created_at)
+    writes.add_each(
+        SpendingMonth,
+        [
+            (
+                {
+                    "id": SpendingMonth.key(subject, row.created_at),
+                    "subject_id": subject,
+                    "month": month,
+                },
+                added,
+            )
+            for subject in (row.user_id, row.organization_id)
+        ],
+    )
 
 
 def _row_of(entry: UsageEntry) -> UsageRecord:

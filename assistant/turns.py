@@ -295,6 +295,7 @@ def _new_chat(user: User, question: Question, now: datetime) -> tuple[Conversati
     cache.forget_list(user.pk)
     message.conversation, message.seq = conversation, 1
     writes.insert(message)
+    conversation.announce(chats=1, messages=1, at=now)
     return conversation, _said(message)
 
 

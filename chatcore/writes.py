@@ -5,6 +5,7 @@ waits; to build each of them costs Django several times what the store takes to 
 these belong into a transaction of `chatcore.db`, as Django's own do.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, cast
@@ -80,6 +81,42 @@ def update_each(model: type[models.Model], rows: Sequence[tuple[Values, Values]]
         )
 
 
+def add_each(model: type[models.Model], rows: Sequence[tuple[Values, Mapping[str, int]]]) -> None:
+    """Add numbers to many rows, each given as (its fields, {field: number}); all of the same form.
+
+    A row that is not there yet is made of its fields, of which one is the primary key, and the
+    numbers. "durations.17" is the number under "17" in the JSON field `durations`.
+    """
+    if not rows:
+        return
+    if connection.vendor == "mongodb":
+        _mongodb_add_each(model, rows)
+        return
+    fields, add = rows[0]
+    nested = tuple(name for name in add if "." in name)
+    sql = _add_statement(
+        model,
+        tuple(fields),
+        tuple(name for name in add if "." not in name),
+        tuple(name.partition(".")[0] for name in nested),
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, [_added(model, *row) for row in rows])
+
+
+def _added(model: type[models.Model], fields: Values, add: Mapping[str, int]) -> list[Any]:
+    """The parameters of `_add_statement`."""
+    inside = [(*name.partition(".")[::2], number) for name, number in add.items() if "." in name]
+    plain = [number for name, number in add.items() if "." not in name]
+    paths = [(f'$."{key}"', number) for _, key, number in inside]
+    return [
+        *_stored(model, fields),
+        *plain,
+        *(json.dumps({key: number}) for _, key, number in inside),
+        *(each for path, number in paths for each in (path, path, number)),
+    ]
+
+
 def _stored(model: type[models.Model], values: Values) -> list[Any]:
     return [
         cast("models.Field[Any, Any]", model._meta.get_field(name)).get_db_prep_save(
@@ -121,6 +158,39 @@ def _update_statement(
     if returning:
         sql += f" RETURNING {', '.join(_column(model, name) for name in returning)}"
     return sql
+
+
+@cache
+def _add_statement(
+    model: type[models.Model],
+    fields: tuple[str, ...],
+    add: tuple[str, ...],
+    inside: tuple[str, ...],
+) -> str:
+    names = [*fields, *add, *inside]
+    # What is not named has its default, of which a JSON field's is {}.
+    others = [
+        field.attname
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.JSONField) and field.attname not in inside
+    ]
+    places = ["%s"] * len(names) + ["'{}'"] * len(others)
+    changes = [
+        f"{_column(model, name)} = {_column(model, name)} + excluded.{_column(model, name)}"
+        for name in add
+    ]
+    changes += [
+        "{0} = json_set({0}, %s, coalesce(json_extract({0}, %s), 0) + %s)".format(
+            _column(model, name)
+        )
+        for name in inside
+    ]
+    columns = ", ".join(_column(model, name) for name in [*names, *others])
+    key = _column(model, model._meta.pk.attname)
+    return (
+        f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({columns})"  # noqa: S608
+        f" VALUES ({', '.join(places)}) ON CONFLICT ({key}) DO UPDATE SET {', '.join(changes)}"
+    )
 
 
 # --- MongoDB --------------------------------------------------------------------------------------
@@ -193,3 +263,38 @@ def _mongodb_update_each(model: type[models.Model], rows: Sequence[tuple[Values,
             _collection(model).bulk_write(changes, ordered=False, session=database.session)
 
     run()
+
+
+def _mongodb_add_each(
+    model: type[models.Model], rows: Sequence[tuple[Values, Mapping[str, int]]]
+) -> None:
+    from django_mongodb_backend.query import wrap_database_errors
+    from pymongo import UpdateOne
+
+    database = cast(Any, connection)
+    changes = []
+    for fields, add in rows:
+        document = _document(model, fields)
+        touched = {name.partition(".")[0] for name in add}
+        others: dict[str, Any] = {
+            column_of(model, field.attname): {}
+            for field in model._meta.concrete_fields
+            if isinstance(field, models.JSONField) and field.attname not in touched
+        }
+        key = {"_id": document.pop("_id")}
+        more = {_path(model, name): number for name, number in add.items()}
+        changes.append(
+            UpdateOne(key, {"$setOnInsert": {**document, **others}, "$inc": more}, upsert=True)
+        )
+
+    @wrap_database_errors  # type: ignore[untyped-decorator]
+    def run() -> None:
+        with database.watched():
+            _collection(model).bulk_write(changes, ordered=False, session=database.session)
+
+    run()
+
+
+def _path(model: type[models.Model], name: str) -> str:
+    field, dot, key = name.partition(".")
+    return f"{column_of(model, field)}{dot}{key}"

@@ -13,7 +13,7 @@ from accounts.models import Organization, User
 from chatcore import clock, writes
 from chatcore.db import SparseIndex
 from chatcore.ids import new_id
-from conversations import cache
+from conversations import cache, signals
 
 # Ids that clients choose, for conversations, messages and requests alike.
 CLIENT_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}\Z"
@@ -134,7 +134,19 @@ class Conversation(models.Model):
         message.seq = self.message_count
         message.created_at = now
         writes.insert(message)
+        self.announce(messages=1, at=now)
         return message
+
+    def announce(self, *, chats: int = 0, messages: int, at: datetime) -> None:
+        """Say that so much was written here. Call it inside the transaction that does it."""
+        signals.written.send(
+            type(self),
+            user_id=self.user_id,
+            organization_id=self.organization_id,
+            chats=chats,
+            messages=messages,
+            at=at,
+        )
 
 
 class MessageRole(models.TextChoices):

@@ -81,6 +81,7 @@ def create(user: User, given: NewConversation, now: datetime) -> None:
             updated_at=now,
         )
         _insert(conversation, messages)
+        conversation.announce(chats=1, messages=len(messages), at=now)
 
     try:
         in_transaction(work)
@@ -181,7 +182,10 @@ def _replace(
     # Others wait for this transaction, so what only moved is not written whole.
     _update([each for each in moved if each.client_id in stored], ["seq"])
     _update([each for each in messages if each.client_id in changed.intersection(stored)], _SAID)
-    _insert(conversation, [each for each in messages if each.client_id not in stored])
+    new = [each for each in messages if each.client_id not in stored]
+    _insert(conversation, new)
+    if new:
+        conversation.announce(messages=len(new), at=now)
 
 
 def _said(message: Message) -> tuple[Any, ...]:

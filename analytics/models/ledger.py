@@ -1,16 +1,16 @@
-"""The ledger of what was used, the prices that administrators set, and what a month has come to."""
+"""The ledger: what was used, and what was written. Only ever added to."""
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, Self, TypeVar
 from uuid import UUID
 
-from django.core.validators import MinValueValidator
 from django.db import models
 
 from chatcore import clock
 from chatcore.ids import new_id
 from chatcore.money import UsdField
+
+Row = TypeVar("Row", bound=models.Model)
 
 
 class AppendOnly(Exception):
@@ -41,12 +41,12 @@ class PriceSource(models.TextChoices):
     STATED = "stated", "stated by the caller"
 
 
-class UsageQuerySet(models.QuerySet["UsageRecord"]):
-    def between(self, start: datetime, end: datetime) -> "UsageQuerySet":
+class LedgerQuerySet(models.QuerySet[Row]):
+    def between(self, start: datetime, end: datetime) -> Self:
         """From `start`, up to and without `end`."""
         return self.filter(created_at__gte=start, created_at__lt=end)
 
-    def of_user(self, user_id: UUID) -> "UsageQuerySet":
+    def of_user(self, user_id: UUID) -> Self:
         return self.filter(user_id=user_id)
 
     def update(self, **_fields: Any) -> NoReturn:
@@ -116,7 +116,7 @@ class UsageRecord(models.Model):
     created_at = models.DateTimeField(default=clock.now, db_column="createdAt")
     recorded_at = models.DateTimeField(default=clock.now, db_column="recordedAt")
 
-    objects: ClassVar[models.Manager["UsageRecord"]] = UsageQuerySet.as_manager()
+    objects: ClassVar[models.Manager["UsageRecord"]] = LedgerQuerySet.as_manager()
 
     class Meta:
         db_table = "api_usage"
@@ -125,6 +125,8 @@ class UsageRecord(models.Model):
             models.Index(fields=["organization_id", "-created_at"], name="api_usage_org_created"),
             models.Index(fields=["user_id", "-created_at"], name="api_usage_user_created"),
             models.Index(fields=["provider", "-created_at"], name="api_usage_provider_created"),
+            # The edges of a report, and the days of which buckets are made anew.
+            models.Index(fields=["created_at"], name="api_usage_created"),
             # Repricing looks for what stands behind a row.
             models.Index(fields=["adjusts"], name="api_usage_adjusts"),
         ]
@@ -141,64 +143,30 @@ class UsageRecord(models.Model):
         raise AppendOnly
 
 
-_PER_MILLION = "USD for a million tokens"
+class ActivityRecord(models.Model):
+    """Chats and messages as they were written, by a person or for them. It stays when they go.
 
-
-class ModelPrice(models.Model):
-    """What an administrator says a model costs from a date on. It goes before genai-prices.
-
-    A new price is a new row: what was charged stays charged. `pattern` is a model's name, with `*`
-    for any characters; `provider` empty means any.
+    One row for each time that something is written: a question, an answer, a chat that is imported.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False, db_column="_id")
-    provider = models.CharField(max_length=64, blank=True, help_text="Empty for any provider.")
-    pattern = models.CharField(
-        max_length=200, help_text="The name of a model; * stands for any characters."
-    )
-    starts_at = models.DateTimeField("from", default=clock.now, db_column="startsAt")
-    input_usd = UsdField("input", validators=[MinValueValidator(0)], help_text=_PER_MILLION)
-    output_usd = UsdField("output", validators=[MinValueValidator(0)], help_text=_PER_MILLION)
-    # Null: as the input.
-    cache_read_usd = UsdField(
-        "cache read",
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text=f"{_PER_MILLION}. Empty: as the input.",
-    )
-    cache_write_usd = UsdField(
-        "cache write",
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text=f"{_PER_MILLION}. Empty: as the input.",
-    )
-    cache_write_1h_usd = UsdField(
-        "cache write for an hour",
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text=f"{_PER_MILLION}. Empty: as the other cache writes.",
-    )
-    reasoning_usd = UsdField(
-        "reasoning",
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text=f"{_PER_MILLION}. Empty: as the output, of which it is a part.",
-    )
-    created_at = models.DateTimeField(default=clock.now, editable=False, db_column="createdAt")
+    organization_id = models.UUIDField(db_column="orgId")
+    user_id = models.UUIDField(db_column="userId")
+    chats = models.IntegerField(default=0)
+    messages = models.IntegerField(default=0)
+    created_at = models.DateTimeField(default=clock.now, db_column="createdAt")
+
+    objects: ClassVar[models.Manager["ActivityRecord"]] = LedgerQuerySet.as_manager()
 
     class Meta:
-        db_table = "model_prices"
-        verbose_name = "price of a model"
-        verbose_name_plural = "prices of models"
-        ordering = ["pattern", "-starts_at"]
-        indexes = [models.Index(fields=["-starts_at"], name="model_prices_starts")]
+        db_table = "activity"
+        indexes = [
+            models.Index(fields=["created_at"], name="activity_created"),
+            models.Index(fields=["user_id", "-created_at"], name="activity_user_created"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.pattern} from {self.starts_at:%Y-%m-%d}"
+        return f"{self.user_id} {self.created_at:%Y-%m-%d %H:%M}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
@@ -207,66 +175,3 @@ class ModelPrice(models.Model):
 
     def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise AppendOnly
-
-
-def month_of(moment: datetime) -> str:
-    """A calendar month in UTC: "2026-11"."""
-    return f"{moment:%Y-%m}"
-
-
-class MonthQuerySet(models.QuerySet["SpendingMonth"]):
-    def of(self, subjects: Iterable[UUID], moment: datetime) -> "MonthQuerySet":
-        return self.filter(pk__in=[SpendingMonth.key(each, moment) for each in subjects])
-
-
-class SpendingMonth(models.Model):
-    """What a person or an organisation has spent in a month, written along with the ledger.
-
-    A sum that could be made of the ledger at any time; budgets need it at each question.
-    """
-
-    # "<id of the person or organisation>:<month>"
-    id = models.CharField(primary_key=True, max_length=64, db_column="_id")
-    subject_id = models.UUIDField(db_column="subjectId")
-    month = models.CharField(max_length=7)
-    spent_usd = UsdField(default=0, db_column="spentUsdE10")
-    # Counts the rows of the ledger: what is cached of this person's usage holds for one value.
-    version = models.PositiveBigIntegerField(default=0)
-    # Raised by each reservation, so that no two are made of the same sums.
-    reservations = models.PositiveBigIntegerField(default=0)
-
-    objects: ClassVar[models.Manager["SpendingMonth"]] = MonthQuerySet.as_manager()
-
-    class Meta:
-        db_table = "spending_months"
-
-    def __str__(self) -> str:
-        return self.pk
-
-    @staticmethod
-    def key(subject_id: UUID, moment: datetime) -> str:
-        return f"{subject_id}:{month_of(moment)}"
-
-
-class Reservation(models.Model):
-    """What a running call may come to, held back from the budgets until it is settled.
-
-    One for each answer; its next call takes the place of the one before. What is not settled, as
-    its process died and its reaper as well, ends by itself.
-    """
-
-    id = models.UUIDField(primary_key=True, editable=False, db_column="_id")
-    organization_id = models.UUIDField(db_column="orgId")
-    user_id = models.UUIDField(db_column="userId")
-    amount_usd = UsdField(db_column="amountUsdE10")
-    expires_at = models.DateTimeField(db_column="expiresAt")
-
-    class Meta:
-        db_table = "reservations"
-        indexes = [
-            models.Index(fields=["organization_id", "expires_at"], name="reservations_org_ends"),
-            models.Index(fields=["user_id", "expires_at"], name="reservations_user_ends"),
-        ]
-
-    def __str__(self) -> str:
-        return str(self.pk)

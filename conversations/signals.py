@@ -1,0 +1,7 @@
+"""What conversations announce. They know nothing of who counts it."""
+
+from django.dispatch import Signal
+
+# Chats and messages were written, inside the transaction that writes them: `user_id`,
+# `organization_id`, the numbers `chats` and `messages`, and the moment `at`.
+written = Signal()
