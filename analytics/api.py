@@ -20,7 +20,7 @@ from chatcore import cache, clock, validation
 from chatcore.schema import errors_of
 
 # Amounts of money are numbers, to the last digit.
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
@@ -49,7 +49,7 @@ class UsageView(APIView):
         version = usage_version(user.pk, now - PERIODS[period], now)
 
         def make() -> tuple[str, bytes]:
-            return version, _encode(personal.statistics(user.pk, period, now))
+            return version, encode(personal.statistics(user.pk, period, now))
 
         key = usage_key(user.pk, period)
         usage: dict[str, Any] = _decode(
@@ -58,7 +58,7 @@ class UsageView(APIView):
         # Not cached: others spend of an organisation's budget, and limits change.
         budget = budgets.budget_of(user, now)
         usage["budget"] = None if budget is None else personal.budget_state(budget)
-        return Response(_encode(usage))
+        return Response(encode(usage))
 
 
 def _period(request: Request) -> Period:

@@ -9,9 +9,6 @@ from msgspec import UNSET, UnsetType, field
 from analytics.shapes import Spent, Usd
 from conversations.shapes import Shape
 
-Table = Literal["ai", "rocketreach", "conversations", "models"]
-Share = float
-
 
 class ReportQuery(Shape, rename=None):
     """The query of GET. What `period`, `table` and `orgId` may be is checked behind."""
@@ -21,7 +18,7 @@ class ReportQuery(Shape, rename=None):
     end: str | UnsetType = field(name="to", default=UNSET)
     organization: str | UnsetType = field(name="orgId", default=UNSET)
     zone: str = field(name="tz", default="UTC")
-    format: str = "json"
+    format: Literal["json", "api", "csv"] = "json"
     table: str | UnsetType = UNSET
 
 
@@ -66,7 +63,7 @@ class RocketReachUsage(OfPerson, kw_only=True):
     total: int
     search: int
     lookup: int
-    success: Share
+    success: float
     credits: int
     credits_saved: int
 

@@ -53,7 +53,7 @@ def report(window: Window, *, period: str, scope: Scope, zone: ZoneInfo, now: da
         end=window.end,
         as_of=now,
         summary=_summary(whole, scope),
-        previous=_summary(sums.total(sums.of_people(window.before, scope).values()), scope),
+        previous=_summary(sums.of_all(window.before, scope), scope),
         unpriced_calls=whole["unpriced_calls"],
         ai_usage_by_user=_ai_usage(people, known),
         rocketreach_usage_by_user=_rocketreach_usage(people, known),

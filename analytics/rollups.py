@@ -7,7 +7,7 @@ day anew from the ledger, `differences` compares the two.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db.models import Min
@@ -222,11 +222,16 @@ def rebuild(day: datetime) -> int:
         made = Buckets(day)
         for model, fields in ((PersonBucket, made.people), (UsageBucket, made.usage)):
             stored_on(model, day).delete()
-            new = [model(**_as_fields(each)) for each in fields.values()]
-            cast(Any, model)._default_manager.bulk_create(new, batch_size=BATCH)
+            new = [{**_zeros(model), **_as_fields(each)} for each in fields.values()]
+            for begin in range(0, len(new), BATCH):
+                writes.insert_each(model, new[begin : begin + BATCH])
         return len(made.people) + len(made.usage)
 
     return in_transaction(work)
+
+
+def _zeros(model: type[Bucket]) -> dict[str, Any]:
+    return dict.fromkeys(_sums_of(model), 0) | {"durations": {}, "ttfts": {}}
 
 
 def stored_on(model: type[Bucket], day: datetime) -> Any:

@@ -3,15 +3,17 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BigIntegerField, QuerySet, Sum
+from django.db.models import BigIntegerField, Q, QuerySet, Sum
 
-from analytics import rollups
+from analytics import rollups, spans
 from analytics.models import ActivityRecord, PersonBucket, UsageBucket, UsageRecord
-from analytics.spans import Part, Window, cover
+from analytics.spans import Window
 from chatcore.money import as_stored
 
 # Of which organisations; None is of all, also of those that are gone.
@@ -27,26 +29,64 @@ _LINEAR = tuple(
 )
 
 
+def _whole(name: str) -> Sum:
+    """Dollars too as the whole numbers that the store has."""
+    return Sum(name, output_field=BigIntegerField())
+
+
+PERSON = tuple(map(_whole, rollups.PERSON_SUMS))
+USAGE = tuple(map(_whole, rollups.USAGE_SUMS))
+
+
+class Cover:
+    """What windows are made of: where their spans start, by length, and the edges that are left."""
+
+    def __init__(self, windows: Iterable[Window]) -> None:
+        self.starts: defaultdict[int, list[datetime]] = defaultdict(list)
+        self.edges: list[Window] = []
+        for window in windows:
+            for part in spans.cover(window):
+                if part.span is None:
+                    self.edges.append(part.window)
+                else:
+                    self.starts[part.span] += part.starts
+
+    def of_spans(self, buckets: "QuerySet[Any, Any]") -> "QuerySet[Any, Any]":
+        # One question for all: to put one together costs more than its answer.
+        which = [Q(span=span, start__in=starts) for span, starts in self.starts.items()]
+        return buckets.filter(reduce(or_, which)) if which else buckets.none()
+
+    def of_edges(self, rows: "QuerySet[Any, Any]") -> "QuerySet[Any, Any]":
+        which = [Q(created_at__gte=edge.start, created_at__lt=edge.end) for edge in self.edges]
+        return rows.filter(reduce(or_, which)) if which else rows.none()
+
+
 def of_people(window: Window, scope: Scope) -> dict[UUID, Sums]:
     """What each person used and wrote, by the names of `rollups.PERSON_SUMS`; cost as stored."""
     people: defaultdict[UUID, Sums] = defaultdict(Counter)
-    parts = list(cover(window))
-    for span, starts in _starts(parts).items():
-        rows = (
-            in_scope(PersonBucket.objects.all(), scope)
-            .filter(span=span, start__in=starts)
-            .values_list("user_id")
-            .annotate(*map(_whole, rollups.PERSON_SUMS))
-            .order_by()
-        )
-        for user_id, *sums in rows.iterator():
-            _add(people[user_id], zip(rollups.PERSON_SUMS, sums, strict=True))
-    for edge in _edges(parts):
-        for row in _grouped(edge, scope, "user_id"):
-            _add(people[row.user_id], rollups.of_person(row).items())
-        for row in in_scope(ActivityRecord.objects.between(edge.start, edge.end), scope).iterator():
-            _add(people[row.user_id], rollups.of_activity(row).items())
+    cover = Cover([window])
+    rows = cover.of_spans(in_scope(PersonBucket.objects.all(), scope)).values_list("user_id")
+    for user_id, *sums in rows.annotate(*PERSON).order_by().iterator():
+        _add(people[user_id], zip(rollups.PERSON_SUMS, sums, strict=True))
+    for row in _grouped(cover, scope, "user_id"):
+        _add(people[row.user_id], rollups.of_person(row).items())
+    for row in cover.of_edges(in_scope(ActivityRecord.objects.all(), scope)):
+        _add(people[row.user_id], rollups.of_activity(row).items())
     return people
+
+
+def of_all(window: Window, scope: Scope) -> Sums:
+    """As `of_people`, of all of them together."""
+    whole: Sums = Counter()
+    cover = Cover([window])
+    rows = cover.of_spans(in_scope(PersonBucket.objects.all(), scope)).values_list("span")
+    for _, *sums in rows.annotate(*PERSON).order_by():
+        _add(whole, zip(rollups.PERSON_SUMS, sums, strict=True))
+    for row in _grouped(cover, scope):
+        _add(whole, rollups.of_person(row).items())
+    for row in cover.of_edges(in_scope(ActivityRecord.objects.all(), scope)):
+        _add(whole, rollups.of_activity(row).items())
+    return whole
 
 
 def of_services(window: Window, scope: Scope) -> dict[Service, Sums]:
@@ -55,48 +95,43 @@ def of_services(window: Window, scope: Scope) -> dict[Service, Sums]:
     With bins of its durations as in "durations.17".
     """
     services: defaultdict[Service, Sums] = defaultdict(Counter)
-    parts = list(cover(window))
-    names = (*rollups.USAGE_SUMS, "durations", "ttfts")
-    for span, starts in _starts(parts).items():
-        rows = in_scope(UsageBucket.objects.all(), scope).filter(span=span, start__in=starts)
-        for row in rows.values("provider", "endpoint", "model", *names).iterator():
-            total = services[row["provider"], row["endpoint"], row["model"]]
-            for histogram in ("durations", "ttfts"):
-                bins = row.pop(histogram)
-                _add(total, ((f"{histogram}.{key}", count) for key, count in bins.items()))
-            row["cost_usd"] = as_stored(row["cost_usd"])
-            _add(total, ((name, row[name]) for name in rollups.USAGE_SUMS))
-    for edge in _edges(parts):
-        # Of single calls: durations are counted, not added up.
-        for row in in_scope(UsageRecord.objects.between(edge.start, edge.end), scope).values_list(
-            *rollups.USAGE_FIELDS, named=True
-        ):
-            _add(services[row.provider, row.endpoint, row.model], rollups.of_usage(row).items())
+    cover = Cover([window])
+    names = ("provider", "endpoint", "model", "durations", "ttfts", *rollups.USAGE_SUMS)
+    buckets = cover.of_spans(in_scope(UsageBucket.objects.all(), scope))
+    for provider, endpoint, model, durations, ttfts, *sums in buckets.values_list(
+        *names
+    ).iterator():
+        total = services[provider, endpoint, model]
+        for name, number in zip(rollups.USAGE_SUMS, sums, strict=True):
+            total[name] += as_stored(number) if name == "cost_usd" else number
+        for histogram, bins in (("durations.", durations), ("ttfts.", ttfts)):
+            for key, calls in bins.items():
+                total[histogram + key] += calls
+    # Of single calls: durations are counted, not added up.
+    calls_at_edges = cover.of_edges(in_scope(UsageRecord.objects.all(), scope))
+    for row in calls_at_edges.values_list(*rollups.USAGE_FIELDS, named=True):
+        _add(services[row.provider, row.endpoint, row.model], rollups.of_usage(row).items())
     return services
 
 
 def of_models_by_step(steps: Mapping[datetime, Window], scope: Scope) -> dict[datetime, Sums]:
     """What was used of models in each of several windows, which are side by side."""
-    totals: defaultdict[datetime, Sums] = defaultdict(Counter)
-    step_of: defaultdict[int, dict[datetime, datetime]] = defaultdict(dict)
-    for step, window in steps.items():
-        parts = list(cover(window))
-        for span, starts in _starts(parts).items():
-            step_of[span].update(dict.fromkeys(starts, step))
-        for edge in _edges(parts):
-            for row in _grouped(edge, scope):
-                if row.model:
-                    _add(totals[step], rollups.of_usage(row).items())
-    for span, found in step_of.items():
-        rows = (
-            in_scope(UsageBucket.objects.exclude(model=""), scope)
-            .filter(span=span, start__in=list(found))
-            .values_list("start")
-            .annotate(*map(_whole, rollups.USAGE_SUMS))
-            .order_by()
-        )
-        for start, *sums in rows.iterator():
-            _add(totals[found[start]], zip(rollups.USAGE_SUMS, sums, strict=True))
+    totals: dict[datetime, Sums] = {step: Counter() for step in steps}
+    covers = {step: Cover([window]) for step, window in steps.items()}
+    step_of = {
+        (span, start): step
+        for step, cover in covers.items()
+        for span, starts in cover.starts.items()
+        for start in starts
+    }
+    buckets = Cover(steps.values()).of_spans(in_scope(UsageBucket.objects.exclude(model=""), scope))
+    rows = buckets.values_list("span", "start").annotate(*USAGE).order_by()
+    for span, start, *sums in rows.iterator():
+        _add(totals[step_of[span, start]], zip(rollups.USAGE_SUMS, sums, strict=True))
+    for step, cover in covers.items():
+        for row in _grouped(cover, scope):
+            if row.model:
+                _add(totals[step], rollups.of_usage(row).items())
     return totals
 
 
@@ -112,48 +147,27 @@ def activity_of(user_id: UUID, window: Window, scope: Scope) -> Iterable[Activit
     return in_scope(rows, scope).iterator()
 
 
-def total(sums: Iterable[Sums]) -> Sums:
+def total(each: Iterable[Sums]) -> Sums:
     """All of them added up. Not by Counter's own +, which drops what is not above 0."""
     whole: Sums = Counter()
-    for each in sums:
-        whole.update(each)
+    for sums in each:
+        whole.update(sums)
     return whole
-
-
-def _starts(parts: Iterable[Part]) -> dict[int, list[datetime]]:
-    """Where the spans of each length start."""
-    starts: defaultdict[int, list[datetime]] = defaultdict(list)
-    for part in parts:
-        if part.span is not None:
-            starts[part.span] += part.starts
-    return starts
-
-
-def _edges(parts: Iterable[Part]) -> Iterator[Window]:
-    return (part.window for part in parts if part.span is None)
 
 
 def in_scope(rows: "QuerySet[Any, Any]", scope: Scope) -> "QuerySet[Any, Any]":
     return rows if scope is None else rows.filter(organization_id__in=scope)
 
 
-def _grouped(edge: Window, scope: Scope, *by: str) -> Iterator[Any]:
-    """Rows of the ledger, those that count alike added up. Without their durations one by one."""
+def _grouped(cover: Cover, scope: Scope, *by: str) -> Iterator[Any]:
+    """Rows of the ledger at the edges, those that count alike added up; without their durations."""
+    if not cover.edges:
+        return
     alike = (*by, "provider", "endpoint", "model", "status")
-    rows = (
-        in_scope(UsageRecord.objects.between(edge.start, edge.end), scope)
-        .values(*alike)
-        .annotate(**{f"sum_{name}": Sum(name) for name in _LINEAR})
-        .order_by()
-    )
-    for row in rows:
+    rows = cover.of_edges(in_scope(UsageRecord.objects.all(), scope)).values(*alike)
+    for row in rows.annotate(**{f"sum_{name}": Sum(name) for name in _LINEAR}).order_by():
         sums = {name: row[f"sum_{name}"] for name in _LINEAR}
         yield SimpleNamespace(**{name: row[name] for name in alike}, **sums, ttft_ms=None)
-
-
-def _whole(name: str) -> Sum:
-    """Dollars too as the whole numbers that the store has."""
-    return Sum(name, output_field=BigIntegerField())
 
 
 def _add(sums: Sums, more: Iterable[tuple[str, int]]) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
-from django.db import connection, models
+from django.db import connection, connections, models
 
 from chatcore.db import column_of
+from chatcore.money import UsdField
 from chatcore.rows import Row, as_python
 
 Values = Mapping[str, Any]
@@ -33,6 +34,20 @@ def insert(instance: models.Model) -> None:
             cursor.execute(_insert_statement(model, tuple(values)), stored)
     instance._state.adding = False
     instance._state.db = connection.alias
+
+
+def insert_each(model: type[models.Model], rows: Sequence[Values]) -> None:
+    """Write many new rows at once, each with all fields of the model. Raises IntegrityError."""
+    if not rows:
+        return
+    names = tuple(field.attname for field in model._meta.concrete_fields)
+    stored = [_stored(model, {name: row[name] for name in names}) for row in rows]
+    if connection.vendor == "mongodb":
+        columns = [column_of(model, name) for name in names]
+        _mongodb_insert_each(model, [dict(zip(columns, each, strict=True)) for each in stored])
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(_insert_statement(model, names), stored)
 
 
 def update(
@@ -118,11 +133,15 @@ def _added(model: type[models.Model], fields: Values, add: Mapping[str, int]) ->
 
 
 def _stored(model: type[models.Model], values: Values) -> list[Any]:
+    # The connection itself: to look it up costs more than most values take.
+    database = connections[connection.alias]
+    fields = [cast("models.Field[Any, Any]", model._meta.get_field(name)) for name in values]
     return [
-        cast("models.Field[Any, Any]", model._meta.get_field(name)).get_db_prep_save(
-            value, connection
-        )
-        for name, value in values.items()
+        # Whole numbers, of which most rows have many, are what they are on either store.
+        value
+        if type(value) is int and not isinstance(field, UsdField)
+        else field.get_db_prep_save(value, database)
+        for field, value in zip(fields, values.values(), strict=True)
     ]
 
 
@@ -212,6 +231,19 @@ def _mongodb_insert(model: type[models.Model], document: dict[str, Any]) -> None
     def run() -> None:
         with database.watched():
             _collection(model).insert_one(document, session=database.session)
+
+    run()
+
+
+def _mongodb_insert_each(model: type[models.Model], documents: list[dict[str, Any]]) -> None:
+    from django_mongodb_backend.query import wrap_database_errors
+
+    database = cast(Any, connection)
+
+    @wrap_database_errors  # type: ignore[untyped-decorator]
+    def run() -> None:
+        with database.watched():
+            _collection(model).insert_many(documents, ordered=False, session=database.session)
 
     run()
 

@@ -60,8 +60,11 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         return page
 
     def heard(message) -> None:
-        # A socket that is refused while the server is away is the browser's own complaint.
-        if message.type == "error" and "WebSocket connection" not in message.text:
+        # What is refused while the server or the network is away is the browser's own complaint.
+        is_away = "WebSocket connection" in message.text or (
+            "net::ERR_" in message.text and message.location["url"].endswith("/api/usage")
+        )
+        if message.type == "error" and not is_away:
             complaints.append(message.text)
 
     yield open_one

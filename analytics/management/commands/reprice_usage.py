@@ -4,17 +4,18 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import IntegrityError
 
 from analytics import prices, recording
 from analytics.entries import TokenCounts
+from analytics.management.since import day_from
 from analytics.models import PriceSource, UsageRecord
 from chatcore import rows
 from chatcore.db import in_transaction
@@ -65,7 +66,7 @@ class Command(BaseCommand):
         wanted = _Wanted(
             models=prices.model_pattern(model or "*"),
             provider=provider,
-            since=_day(since) if since else None,
+            since=day_from(since),
             also_priced=all,
         )
         totals: defaultdict[tuple[str, str], _Total] = defaultdict(_Total)
@@ -128,13 +129,6 @@ class _Total:
             prices.in_dollars, (self.before, self.after, self.after - self.before)
         )
         return f"{self.calls:,} calls, from {before} to {after}, difference {difference}"
-
-
-def _day(given: str) -> datetime:
-    try:
-        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise CommandError(f"--since {given} is no date. Write it as in 2026-11-01.") from error
 
 
 def _batches(wanted: _Wanted) -> Iterator[list[UUID]]:
