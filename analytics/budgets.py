@@ -20,7 +20,7 @@ from django.db.models import Sum
 
 from accounts.models import Organization, User
 from analytics import prices
-from analytics.entries import TokenCounts
+from analytics.entries import TokenCounts, tokens_in
 from analytics.models import Reservation, SpendingMonth, month_of
 from chatcore import rows, writes
 from chatcore.money import usd
@@ -29,8 +29,6 @@ Of = Literal["you", "organisation"]
 
 # Of a limit: from here on the person is warned.
 WARNED_SHARE = Decimal("0.8")
-# The usual rule of thumb for text in English; other languages need some more tokens.
-CHARACTERS_PER_TOKEN = 4
 # A page and a half of text. Most answers are shorter, and to hold back what a model may write at
 # most would refuse the last dollars of nearly every budget.
 ASSUMED_OUTPUT_TOKENS = 1_000
@@ -185,9 +183,7 @@ def estimate_of(
     provider: str, model: str, prompt_characters: int, now: datetime, api_url: str = ""
 ) -> Decimal:
     """What a call with a prompt of so many characters is likely to cost in USD; 0 if unpriced."""
-    tokens = TokenCounts(
-        input=-(-prompt_characters // CHARACTERS_PER_TOKEN), output=ASSUMED_OUTPUT_TOKENS
-    )
+    tokens = TokenCounts(input=tokens_in(prompt_characters), output=ASSUMED_OUTPUT_TOKENS)
     price = prices.price_of(provider, model, tokens, now, api_url=api_url)
     return price.cost_usd or Decimal(0)
 

@@ -7,6 +7,14 @@ from uuid import UUID
 
 from msgspec import Struct
 
+# Of English text, by OpenAI's rule of thumb for its tokenizers. Other languages need some more.
+CHARACTERS_PER_TOKEN = 4
+
+
+def tokens_in(characters: int) -> int:
+    """How many tokens so many characters are likely to be, rounded up; none of less than none."""
+    return -(-max(0, characters) // CHARACTERS_PER_TOKEN)
+
 
 class TokenCounts(Struct, frozen=True, kw_only=True):
     """Tokens of one call in the one normal form.

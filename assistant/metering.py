@@ -4,7 +4,6 @@ A provider's count is whole only at the end of its call. Of a call that was cut 
 counted is taken, and the rest is estimated by the number of characters.
 """
 
-import math
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +13,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from analytics.entries import TokenCounts, UsageEntry
+from analytics.entries import TokenCounts, UsageEntry, tokens_in
 from analytics.recording import call_id
 from assistant.events import Usage
 
 ENDPOINT = "assistant_stream"
-# Of English text, by OpenAI's rule of thumb for its tokenizers.
-CHARACTERS_PER_TOKEN = 4
 # Failures with which a provider ends its answer in good order: what it has counted is whole.
 TOLD_AT_THE_END = frozenset({"refused", "context_too_long"})
 # Failures of a model that was at work, and is likely to be charged for.
@@ -157,8 +154,8 @@ def _tokens_of(
     was_at_work = written > 0 or outcome != "failed" or error in WAITED_FOR
     if counted is None and not was_at_work:
         return TokenCounts(), False
-    counted = counted or Usage(input_tokens=_estimate(state.prompt_characters))
-    output = max(counted.output_tokens, _estimate(written))
+    counted = counted or Usage(input_tokens=tokens_in(state.prompt_characters))
+    output = max(counted.output_tokens, tokens_in(written))
     return _counts(msgspec.structs.replace(counted, output_tokens=output)), False
 
 
@@ -172,7 +169,3 @@ def _counts(usage: Usage) -> TokenCounts:
         output=usage.output_tokens,
         reasoning=min(usage.reasoning_tokens, usage.output_tokens),
     )
-
-
-def _estimate(characters: int) -> int:
-    return math.ceil(max(0, characters) / CHARACTERS_PER_TOKEN)

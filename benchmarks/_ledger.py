@@ -103,7 +103,8 @@ def fill(organization_id: UUID, people: list[UUID], size: int) -> None:
         if len(batch) == ROWS_AT_ONCE:
             insert(batch)
             batch = []
-    insert(batch)
+    if batch:
+        insert(batch)
 
 
 def calls(organization_id: UUID, people: list[UUID], size: int) -> Iterator[UsageRecord]:

@@ -59,7 +59,22 @@ class LedgerQuerySet(models.QuerySet[Row]):
         raise AppendOnly
 
 
-class UsageRecord(models.Model):
+class Appended(models.Model):
+    """A row that is written once. It is never changed or deleted."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnly
+        super().save(*args, **{**kwargs, "force_insert": True})
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise AppendOnly
+
+
+class UsageRecord(Appended):
     """One call of a provider, as it was charged. Written once, by analytics/recording.py.
 
     It points at people, organisations and chats by their ids alone: it stays when they are deleted.
@@ -134,16 +149,8 @@ class UsageRecord(models.Model):
     def __str__(self) -> str:
         return f"{self.provider} {self.endpoint} {self.created_at:%Y-%m-%d %H:%M}"
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise AppendOnly
-        super().save(*args, **{**kwargs, "force_insert": True})
 
-    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise AppendOnly
-
-
-class ActivityRecord(models.Model):
+class ActivityRecord(Appended):
     """Chats and messages as they were written, by a person or for them. It stays when they go.
 
     One row for each time that something is written: a question, an answer, a chat that is imported.
@@ -167,11 +174,3 @@ class ActivityRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.created_at:%Y-%m-%d %H:%M}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise AppendOnly
-        super().save(*args, **{**kwargs, "force_insert": True})
-
-    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise AppendOnly

@@ -1,11 +1,11 @@
 """The prices that administrators set."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 from django.core.validators import MinValueValidator
 from django.db import models
 
-from analytics.models.ledger import AppendOnly
+from analytics.models.ledger import Appended
 from chatcore import clock
 from chatcore.ids import new_id
 from chatcore.money import UsdField
@@ -13,7 +13,19 @@ from chatcore.money import UsdField
 _PER_MILLION = "USD for a million tokens"
 
 
-class ModelPrice(models.Model):
+def _price(name: str, *, if_empty: str = "") -> Any:
+    """`if_empty` says what holds where there is none; without it there has to be one."""
+    help_text = f"{_PER_MILLION}. Empty: {if_empty}." if if_empty else _PER_MILLION
+    return UsdField(
+        name,
+        null=bool(if_empty),
+        blank=bool(if_empty),
+        validators=[MinValueValidator(0)],
+        help_text=help_text,
+    )
+
+
+class ModelPrice(Appended):
     """What an administrator says a model costs from a date on. It goes before genai-prices.
 
     A new price is a new row: what was charged stays charged. `pattern` is a model's name, with `*`
@@ -26,37 +38,13 @@ class ModelPrice(models.Model):
         max_length=200, help_text="The name of a model; * stands for any characters."
     )
     starts_at = models.DateTimeField("from", default=clock.now, db_column="startsAt")
-    input_usd = UsdField("input", validators=[MinValueValidator(0)], help_text=_PER_MILLION)
-    output_usd = UsdField("output", validators=[MinValueValidator(0)], help_text=_PER_MILLION)
+    input_usd = _price("input")
+    output_usd = _price("output")
     # Null: as the input.
-    cache_read_usd = UsdField(
-        "cache read",
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text=f"{_PER_MILLION}. Empty: as the input.",
-    )
-    cache_write_usd = UsdField(
-        "cache write",
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text=f"{_PER_MILLION}. Empty: as the input.",
-    )
-    cache_write_1h_usd = UsdField(
-        "cache write for an hour",
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text=f"{_PER_MILLION}. Empty: as the other cache writes.",
-    )
-    reasoning_usd = UsdField(
-        "reasoning",
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text=f"{_PER_MILLION}. Empty: as the output, of which it is a part.",
-    )
+    cache_read_usd = _price("cache read", if_empty="as the input")
+    cache_write_usd = _price("cache write", if_empty="as the input")
+    cache_write_1h_usd = _price("cache write for an hour", if_empty="as the other cache writes")
+    reasoning_usd = _price("reasoning", if_empty="as the output, of which it is a part")
     created_at = models.DateTimeField(default=clock.now, editable=False, db_column="createdAt")
 
     class Meta:
@@ -68,11 +56,3 @@ class ModelPrice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pattern} from {self.starts_at:%Y-%m-%d}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise AppendOnly
-        super().save(*args, **{**kwargs, "force_insert": True})
-
-    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise AppendOnly

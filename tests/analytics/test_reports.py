@@ -3,6 +3,7 @@
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -85,7 +86,8 @@ class Team:
         for person, at, chats, messages in written:
             user = self.people[person]
             in_transaction(
-                lambda user=user, at=at, chats=chats, messages=messages: activity.note(
+                partial(
+                    activity.note,
                     user_id=user.pk,
                     organization_id=user.organization_id,
                     chats=chats,
@@ -235,8 +237,8 @@ def check_services(report, team: Team, window: Window) -> None:
 
 def check_quantile(shown: int | None, durations: list[int]) -> None:
     """A tenth beside the one in the middle, the lower one of two."""
-    if not durations:
-        assert shown is None
+    if shown is None or not durations:
+        assert (shown, durations) == (None, [])
         return
     middle = max(1, sorted(durations)[(len(durations) - 1) // 2])
     assert 0.9 * middle - 1 <= shown <= 1.1 * middle + 1

@@ -14,6 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.fakes.loopback import LoopbackServer
+
 WORDS = "The answer is 42, and it comes **word by word**."
 
 
@@ -54,19 +56,16 @@ class Request:
     closed: threading.Event = field(default_factory=threading.Event)
 
 
-class FakeProvider:
+class FakeProvider(LoopbackServer):
     """Runs in a thread of its own until `stop()`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.requests: list[Request] = []
         self.default = Reply()
         # What a request gets, by its body; None leaves it to the queue and the default.
         self.choose: Callable[[dict[str, Any]], Reply] | None = None
         self._queue: deque[Reply] = deque()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._runner: web.AppRunner | None = None
-        self.port = 0
 
     @property
     def openai_url(self) -> str:
@@ -80,34 +79,12 @@ class FakeProvider:
         self._queue.extend(replies)
 
     def start(self) -> "FakeProvider":
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(timeout=10)
+        self._serve()
         return self
 
-    def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
-        self._loop.close()
-
-    async def _start(self) -> None:
-        application = web.Application()
-        application.router.add_post("/v1/chat/completions", self._openai)
-        application.router.add_post("/v1/messages", self._anthropic)
-        self._runner = web.AppRunner(application, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-
-    async def _stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-        # Answers whose client has gone, or that were told to be silent.
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_post("/v1/chat/completions", self._openai)
+        router.add_post("/v1/messages", self._anthropic)
 
     async def _openai(self, request: web.Request) -> web.StreamResponse:
         return await self._answer(request, openai_events)
