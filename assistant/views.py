@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
-from accounts.permissions import may_administer
+from accounts.permissions import may_administer, may_see_reports
 from accounts.sessions import person
 from assistant import catalog
 from assistant.client_frames import MAX_TEXT_CHARACTERS
@@ -36,6 +36,7 @@ def chat(request: HttpRequest, conversation_id: str | None = None) -> HttpRespon
         "conversations": listed,
         "models": catalog.choices(),
         "may_administer": may_administer(request.user),
+        "may_see_reports": may_see_reports(request.user),
         "page": {"userId": str(person(request).pk), **_page_data(conversation)},
     }
     return render(request, "assistant/chat.html", context)
