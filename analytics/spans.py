@@ -25,7 +25,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Part:
-    """Whole spans side by side, or (`span` None) a rest that is shorter than any."""
+    """Whole spans side by side, or (`span` None) a rest in which none is whole."""
 
     span: int | None
     window: Window
