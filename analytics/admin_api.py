@@ -40,7 +40,7 @@ class ReportView(APIView):
             OpenApiParameter("to", _MOMENT, description="Now, if only `from` is given."),
             OpenApiParameter("orgId", {"type": "string", "format": "uuid"}),
             OpenApiParameter("tz", str, description="Whose days `series` has; UTC by default."),
-            OpenApiParameter("format", {"type": "string", "enum": ["json", "api", "csv"]}),
+            OpenApiParameter("format", {"type": "string", "enum": ["json", "csv"]}),
             OpenApiParameter("table", {"type": "string", "enum": [*csv_tables.TABLES]}),
         ],
         responses={

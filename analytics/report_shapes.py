@@ -22,7 +22,7 @@ class ReportQuery(Shape, rename=None):
     table: str | UnsetType = UNSET
 
 
-class Summary(Shape):
+class ReportSummary(Shape):
     """The cards. `totalUsers` are the accounts there are now; everything else is of the window.
 
     `totalAICost` is the sum of what has a price; null if that is of nothing, but there are calls.
@@ -57,7 +57,7 @@ class AIUsage(OfPerson, kw_only=True):
     errors: int
 
 
-class RocketReachUsage(OfPerson, kw_only=True):
+class PersonRocketReach(OfPerson, kw_only=True):
     """`success` is the share of `total` that did not fail, from 0 to 1."""
 
     total: int
@@ -114,11 +114,11 @@ class Report(Shape, kw_only=True):
     start: datetime = field(name="from")
     end: datetime = field(name="to")
     as_of: datetime
-    summary: Summary
-    previous: Summary
+    summary: ReportSummary
+    previous: ReportSummary
     unpriced_calls: int
     ai_usage_by_user: list[AIUsage] = field(name="aiUsageByUser")
-    rocketreach_usage_by_user: list[RocketReachUsage] = field(name="rocketReachUsageByUser")
+    rocketreach_usage_by_user: list[PersonRocketReach] = field(name="rocketReachUsageByUser")
     conversation_stats_by_user: list[ConversationStats] = field(name="conversationStatsByUser")
     by_service: list[ServiceUsage]
     latency: Latency
@@ -145,7 +145,7 @@ class PersonReport(Shape, kw_only=True):
     start: datetime = field(name="from")
     end: datetime = field(name="to")
     ai: list[AIUsage]
-    rocketreach: list[RocketReachUsage]
+    rocketreach: list[PersonRocketReach]
     conversations: list[ConversationStats]
     by_service: list[ServiceUsage]
     series: list[Step]

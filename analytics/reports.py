@@ -25,10 +25,10 @@ from analytics.report_shapes import (
     OfPerson,
     PersonReport,
     Report,
-    RocketReachUsage,
+    PersonRocketReach,
     ServiceUsage,
     Step,
-    Summary,
+    ReportSummary,
 )
 from analytics.spans import Window
 from analytics.sums import Scope, Sums
@@ -150,14 +150,14 @@ def _ai_usage(people: Mapping[UUID, Sums], known: Mapping[UUID, dict[str, Any]])
 
 def _rocketreach_usage(
     people: Mapping[UUID, Sums], known: Mapping[UUID, dict[str, Any]]
-) -> list[RocketReachUsage]:
+) -> list[PersonRocketReach]:
     rows = []
     for key, each in people.items():
         total = each["searches"] + each["lookups"]
         if not (total or each["credits"] or each["credits_saved"]):
             continue
         rows.append(
-            RocketReachUsage(
+            PersonRocketReach(
                 **known[key],
                 total=total,
                 search=each["searches"],
@@ -186,9 +186,9 @@ def _conversation_stats(
     return sorted(rows, key=lambda row: (-row.messages, row.user, row.user_id))
 
 
-def _summary(whole: Sums, scope: Scope) -> Summary:
+def _summary(whole: Sums, scope: Scope) -> ReportSummary:
     accounts = User.objects.all() if scope is None else User.objects.filter(organization__in=scope)
-    return Summary(
+    return ReportSummary(
         total_users=accounts.count(),
         total_ai_cost=_cost(whole),
         total_ai_tokens=whole["tokens"],

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
-from accounts.models import ApiToken
+from accounts.models import ApiToken, Role
 from chatcore import clock
+from conversations.shapes import Shape
 from tests.conversations.api import Api, say
 
 # The requests go through the whole application, which closes its connection after each.
@@ -28,6 +29,9 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
 def api_schema(bob, settings):
     """The document as the server gives it, with a token and a few conversations to meet."""
     settings.API_WRITE_LIMIT = None
+    # As one to whom reports are answered.
+    bob.role = Role.MANAGER
+    bob.save()
     api = Api(bob)
     for name in ("0", "a", "conv-12345"):
         api.post({"id": name, "messages": [say("0"), say("1")]})
@@ -51,6 +55,7 @@ def api_schema(bob, settings):
         "resumeAnswer",
         "stopAnswer",
         "getUsage",
+        "getAnalytics",
     ],
 )
 def test_no_request_ends_in_a_fault_of_ours_and_every_answer_is_as_described(
@@ -99,3 +104,16 @@ def test_the_page_of_the_schema_needs_nothing_of_other_servers(client: Client):
     assert "://" not in page.replace("http://www.w3.org", "")
     policy = response.headers["Content-Security-Policy"].split("; ")
     assert "script-src 'self'" in policy
+
+
+def test_no_two_shapes_have_one_name():
+    """The schema would show one of them in the place of the other."""
+    shapes = list(_all_below(Shape))
+
+    assert sorted({each.__name__ for each in shapes}) == sorted(each.__name__ for each in shapes)
+
+
+def _all_below(shape):
+    for each in shape.__subclasses__():
+        yield each
+        yield from _all_below(each)
