@@ -1,10 +1,10 @@
 """What an administrator or a manager asks to see, made of a query string. Page and API share it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from django.core.exceptions import PermissionDenied
@@ -20,6 +20,8 @@ from chatcore import clock, errors, validation
 
 # In place of a period, where a window is named by its ends.
 CUSTOM = "custom"
+# Of each day a row is made.
+LONGEST = timedelta(days=10 * 366)
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,12 @@ def _window(query: ReportQuery, now: datetime) -> tuple[str, Window]:
             raise validation.invalid("period", f"is one of {', '.join(PERIODS)}")
         return query.period, Window(now - length, now)
     start = _moment("from", query.start, "is needed beside to")
-    end = now if query.end is UNSET else _moment("to", query.end, "")
+    # Of what is to come nothing is known.
+    end = now if query.end is UNSET else min(now, _moment("to", query.end, ""))
     if start >= end:
-        raise validation.invalid("from", "has to be before to")
+        raise validation.invalid("from", "has to be before to, and before now")
+    if end - start > LONGEST:
+        raise validation.invalid("from", f"may be at most {LONGEST.days:,} days before to")
     return CUSTOM, Window(start, end)
 
 
@@ -88,6 +93,9 @@ def _scope(viewer: Viewer, query: ReportQuery) -> tuple[UUID | None, Scope]:
 
 
 def _zone(name: str) -> ZoneInfo:
-    if name not in available_timezones():
-        raise validation.invalid("tz", "is the name of a time zone, such as Europe/Berlin")
-    return ZoneInfo(name)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        # A folder of names is one of the errors of the system.
+        fault = "is the name of a time zone, such as Europe/Berlin"
+        raise validation.invalid("tz", fault) from error

@@ -24,11 +24,11 @@ from analytics.report_shapes import (
     Latency,
     OfPerson,
     PersonReport,
-    Report,
     PersonRocketReach,
+    Report,
+    ReportSummary,
     ServiceUsage,
     Step,
-    ReportSummary,
 )
 from analytics.spans import Window
 from analytics.sums import Scope, Sums

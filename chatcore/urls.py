@@ -3,6 +3,7 @@ from django.contrib.staticfiles.storage import staticfiles_storage
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from analytics import dashboard
 from chatcore import schema
 
 urlpatterns = [
@@ -10,6 +11,10 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=staticfiles_storage.url("img/icon.svg"))),
     path("", include("accounts.urls")),
     path("", include("assistant.urls")),
+    # Before the admin's own, which would let no manager in.
+    path("admin/analytics", dashboard.overview),
+    path("admin/analytics/", dashboard.overview, name="dashboard"),
+    path("admin/analytics/users/<uuid:person_id>/", dashboard.person, name="dashboard_person"),
     path("admin/", admin.site.urls),
     path("api/assistant/", include("conversations.urls")),
     path("api/", include("analytics.urls")),

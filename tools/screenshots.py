@@ -15,9 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.e2e.steps import ask, make_first_account  # noqa: E402
+from tests.e2e.team import add_team  # noqa: E402
 from tests.fakes.provider import FakeProvider, Reply  # noqa: E402
 from tests.run import find_chromium  # noqa: E402
-from tests.server import CHROMIUM_OPTIONS, Server  # noqa: E402
+from tests.server import CHROMIUM_OPTIONS, PASSWORD, Server  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 
@@ -62,6 +63,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_OPTIONS)
         try:
             take(browser, server, provider)
+            take_reports(browser, server)
         finally:
             browser.close()
             server.stop()
@@ -69,6 +71,7 @@ def main() -> None:
 
 
 def take(browser: Browser, server: Server, provider: FakeProvider) -> None:
+    """The chat page, with which the first account is made."""
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     make_first_account(page, server)
     for question, answer in QUESTIONS.items():
@@ -91,6 +94,22 @@ def take(browser: Browser, server: Server, provider: FakeProvider) -> None:
         other.goto(address)
         other.locator("#model option").first.evaluate(hide_host)
         shoot(other, name)
+
+
+def take_reports(browser: Browser, server: Server) -> None:
+    """The page of reports, of a team that has used it for two months."""
+    add_team(server, calls_each=12)
+    for name, color_scheme in (("analytics", "light"), ("analytics-dark", "dark")):
+        page = browser.new_page(
+            viewport={"width": 1280, "height": 1120},
+            color_scheme=color_scheme,  # type: ignore[arg-type]
+        )
+        page.goto(f"{server.url}/login?next=/admin/analytics/")
+        page.get_by_label("E-mail").fill("alice@acme.example")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        page.locator("canvas").nth(1).wait_for()
+        shoot(page, name)
 
 
 def wait_for_answer(page: Page) -> None:

@@ -19,8 +19,8 @@ from pathlib import Path
 VENDOR = Path(__file__).resolve().parent.parent / "static" / "vendor"
 
 ICONS = (
-    *("arrow-up", "chevron-down", "copy", "key-round", "log-out", "menu", "plus", "refresh-cw"),
-    *("settings", "shield", "square", "triangle-alert", "x"),
+    *("arrow-up", "chart-column", "chevron-down", "copy", "download", "key-round", "log-out"),
+    *("menu", "plus", "refresh-cw", "settings", "shield", "square", "triangle-alert", "x"),
 )
 
 
@@ -55,6 +55,16 @@ PACKAGES = [
             "swagger-ui-bundle.js": "swagger-ui/swagger-ui-bundle.js",
             "LICENSE": "swagger-ui/LICENSE",
             "NOTICE": "swagger-ui/NOTICE",
+        },
+    ),
+    Package(
+        "uplot",
+        "1.6.32",
+        "MIT",
+        {
+            "dist/uPlot.iife.min.js": "uplot/uPlot.iife.min.js",
+            "dist/uPlot.min.css": "uplot/uPlot.min.css",
+            "LICENSE": "uplot/LICENSE",
         },
     ),
     Package(

@@ -147,8 +147,11 @@ def test_an_administrator_who_is_one_no_more_is_refused(alice, bob):
         (
             "?from=2026-11-02T00:00:00Z&to=2026-11-01T00:00:00Z",
             "from",
-            "has to be before to.",
+            "has to be before to, and before now.",
         ),
+        ("?tz=America", "tz", "is the name of a time zone, such as Europe/Berlin."),
+        ("?from=2099-01-01T00:00:00Z", "from", "has to be before to, and before now."),
+        ("?from=1971-01-01T00:00:00Z", "from", "may be at most 3,660 days before to."),
         ("?format=csv", "table", "is one of ai, rocketreach, conversations, models."),
         ("?format=csv&table=all", "table", "is one of ai, rocketreach, conversations, models."),
     ],
