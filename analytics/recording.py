@@ -5,15 +5,12 @@ Called from threads. A failure here never breaks what was being done: the entry 
 """
 
 import logging
-import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import copy
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
-
-from django.db import IntegrityError
 
 from analytics import prices, rollups, spool
 from analytics.entries import UsageEntry
@@ -25,15 +22,11 @@ from analytics.models import (
     month_of,
 )
 from chatcore import clock, rows, writes
-from chatcore.db import in_transaction, store_is_away
+from chatcore.db import store_is_away
 from chatcore.ids import derived
 from chatcore.money import as_stored, usd
 
 logger = logging.getLogger("chatcore.usage")
-
-# One at a time, in this process: all write the sums of their organisation. MongoDB ends all but one
-# of those that do it at the same moment, and SQLite makes them wait in any case.
-_line = threading.Lock()
 
 # Of this process since its start, for whoever looks after it.
 counts: Counter[str] = Counter()
@@ -105,15 +98,7 @@ def write(entry: UsageEntry) -> None:
         if change is not None:
             append([change])
 
-    for attempt in range(2):
-        try:
-            with _line:
-                in_transaction(work)
-            break
-        except IntegrityError:
-            # The same call, or the first one of a month, was written at the same moment.
-            if attempt:
-                raise
+    rollups.in_line(work)
     spool.drop(entry)
 
 

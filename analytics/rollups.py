@@ -4,12 +4,14 @@ They are written in the very transaction that writes the ledger's row. `rebuild`
 day anew from the ledger, `differences` compares the two.
 """
 
+import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from django.db import IntegrityError
 from django.db.models import Min
 
 from analytics.histograms import bin_of
@@ -54,6 +56,8 @@ class UsageRow(Protocol):
     ttft_ms: int | None
     created_at: datetime
 
+
+_line = threading.Lock()
 
 _TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
 _PARTS_OF_TOKENS = ("cache_write_1h_tokens", "reasoning_tokens")
@@ -130,6 +134,24 @@ def add_usage(row: UsageRow) -> None:
 def add_activity(row: ActivityRecord) -> None:
     """Add what was written. Call it inside the transaction that writes the row."""
     _add(PersonBucket, row.organization_id, _person(row), row.created_at, of_activity(row))
+
+
+def in_line(work: Callable[[], None]) -> None:
+    """Run a transaction that writes buckets, one at a time in this process.
+
+    All write the sums of their organisation or person. MongoDB ends all but one of those that do it
+    at the same moment, and SQLite makes them wait in any case. Never inside another transaction:
+    whoever is in the line may be waiting for it.
+    """
+    for attempt in range(2):
+        try:
+            with _line:
+                in_transaction(work)
+            return
+        except IntegrityError:
+            # Another process made the same row, or the first one of its bucket, at the same moment.
+            if attempt:
+                raise
 
 
 def _person(row: UsageRow | ActivityRecord) -> Key:
