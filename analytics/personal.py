@@ -15,6 +15,7 @@ from django.db.models.functions import TruncDate
 
 from analytics.budgets import Budget
 from analytics.models import UsageRecord, UsageStatus
+from analytics.rollups import LOOKUP, ROCKETREACH, SEARCH, TOKENS
 from analytics.shapes import (
     BudgetState,
     DayUsage,
@@ -31,12 +32,8 @@ PERIODS: dict[Period, timedelta] = {
     "7d": timedelta(days=7),
     "30d": timedelta(days=30),
 }
-# As the tool's entries have it (assistant/rocketreach_desk.py).
-ROCKETREACH, SEARCH, LOOKUP = "rocketreach", "person_search", "person_lookup"
-
-_TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
 _SUMS = (
-    *("calls", "unpriced_calls", "estimated_calls", *_TOKENS, "reasoning_tokens"),
+    *("calls", "unpriced_calls", "estimated_calls", *TOKENS, "reasoning_tokens"),
     *("cost_usd", "credits", "credits_saved"),
 )
 
@@ -141,7 +138,7 @@ def _spent(cells: list[Cell]) -> dict[str, Any]:
     unpriced = _sum(cells, "unpriced_calls")
     return {
         "calls": _sum(cells, "calls"),
-        "total_tokens": sum(_sum(cells, name) for name in _TOKENS),
+        "total_tokens": sum(_sum(cells, name) for name in TOKENS),
         "cost_usd": None if unpriced and not cost else plain(cost),
         "unpriced_calls": unpriced,
     }

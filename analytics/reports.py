@@ -38,7 +38,6 @@ from chatcore.money import from_stored
 SHOWN_BY_HOUR = timedelta(hours=49)
 MOST_FAILURES = 20
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-_TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
 
 
 def report(window: Window, *, period: str, scope: Scope, zone: ZoneInfo, now: datetime) -> Report:
@@ -248,7 +247,7 @@ def _spent(each: Sums) -> dict[str, Any]:
     """The fields of `Spent`."""
     return {
         "calls": each["calls"],
-        "total_tokens": sum(each[name] for name in _TOKENS),
+        "total_tokens": sum(each[name] for name in rollups.TOKENS),
         "cost_usd": _cost(each),
         "unpriced_calls": each["unpriced_calls"],
     }

@@ -59,7 +59,7 @@ class UsageRow(Protocol):
 
 _line = threading.Lock()
 
-_TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
+TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
 _PARTS_OF_TOKENS = ("cache_write_1h_tokens", "reasoning_tokens")
 USAGE_FIELDS = tuple(UsageRow.__annotations__)
 
@@ -76,7 +76,7 @@ def of_person(row: UsageRow) -> Sums:
         "unpriced_calls": row.unpriced_calls if is_model else 0,
         "estimated_calls": row.estimated_calls if is_model else 0,
         "cost_usd": as_stored(row.cost_usd) if is_model and row.cost_usd is not None else 0,
-        "tokens": sum(getattr(row, name) for name in _TOKENS) if is_model else 0,
+        "tokens": sum(getattr(row, name) for name in TOKENS) if is_model else 0,
         "credits": row.credits if is_lookup else 0,
         "credits_saved": row.credits_saved if is_lookup else 0,
         "searches": row.calls if is_lookup and row.endpoint == SEARCH else 0,
@@ -103,7 +103,7 @@ def of_usage(row: UsageRow) -> Sums:
         "cost_usd": 0 if row.cost_usd is None else as_stored(row.cost_usd),
         "credits": row.credits,
         "credits_saved": row.credits_saved,
-        **{name: getattr(row, name) for name in (*_TOKENS, *_PARTS_OF_TOKENS)},
+        **{name: getattr(row, name) for name in (*TOKENS, *_PARTS_OF_TOKENS)},
         "duration_ms": row.duration_ms,
     }
     if row.calls == 1:
@@ -119,7 +119,7 @@ PERSON_SUMS = (
 )
 USAGE_SUMS = (
     *("calls", "errors", "unpriced_calls", "estimated_calls", "cost_usd", "credits"),
-    *("credits_saved", *_TOKENS, *_PARTS_OF_TOKENS, "duration_ms"),
+    *("credits_saved", *TOKENS, *_PARTS_OF_TOKENS, "duration_ms"),
 )
 
 

@@ -64,29 +64,34 @@ class Cover:
 def of_people(window: Window, scope: Scope) -> dict[UUID, Sums]:
     """What each person used and wrote, by the names of `rollups.PERSON_SUMS`; cost as stored."""
     people: defaultdict[UUID, Sums] = defaultdict(Counter)
-    cover = Cover([window])
-    rows = cover.of_spans(in_scope(PersonBucket.objects.all(), scope)).values_list("user_id")
-    for user_id, *sums in rows.annotate(*PERSON).order_by().iterator():
-        _add(people[user_id], zip(rollups.PERSON_SUMS, sums, strict=True))
-    for row in _grouped(cover, scope, "user_id"):
-        _add(people[row.user_id], rollups.of_person(row).items())
-    for row in cover.of_edges(in_scope(ActivityRecord.objects.all(), scope)):
-        _add(people[row.user_id], rollups.of_activity(row).items())
+    for (user_id,), sums in _of_people(window, scope, "user_id"):
+        _add(people[user_id], sums)
     return people
 
 
 def of_all(window: Window, scope: Scope) -> Sums:
     """As `of_people`, of all of them together."""
     whole: Sums = Counter()
-    cover = Cover([window])
-    rows = cover.of_spans(in_scope(PersonBucket.objects.all(), scope)).values_list("span")
-    for _, *sums in rows.annotate(*PERSON).order_by():
-        _add(whole, zip(rollups.PERSON_SUMS, sums, strict=True))
-    for row in _grouped(cover, scope):
-        _add(whole, rollups.of_person(row).items())
-    for row in cover.of_edges(in_scope(ActivityRecord.objects.all(), scope)):
-        _add(whole, rollups.of_activity(row).items())
+    for _, sums in _of_people(window, scope):
+        _add(whole, sums)
     return whole
+
+
+def _of_people(
+    window: Window, scope: Scope, *by: str
+) -> Iterator[tuple[tuple[Any, ...], Iterable[tuple[str, int]]]]:
+    """Sums to be added up, each with the values of the fields `by` which they are apart."""
+    cover = Cover([window])
+    buckets = cover.of_spans(in_scope(PersonBucket.objects.all(), scope))
+    # Django groups by something, or not at all: by the few spans, where nothing is asked for.
+    fields = by or ("span",)
+    for row in buckets.values_list(*fields).annotate(*PERSON).order_by().iterator():
+        sums = zip(rollups.PERSON_SUMS, row[len(fields) :], strict=True)
+        yield row[: len(by)], sums
+    for call in _grouped(cover, scope, *by):
+        yield tuple(getattr(call, name) for name in by), rollups.of_person(call).items()
+    for written in cover.of_edges(in_scope(ActivityRecord.objects.all(), scope)):
+        yield tuple(getattr(written, name) for name in by), rollups.of_activity(written).items()
 
 
 def of_services(window: Window, scope: Scope) -> dict[Service, Sums]:

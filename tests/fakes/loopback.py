@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 
 from aiohttp import web
 
 
-class LoopbackServer:
+class LoopbackServer(ABC):
     """Runs until `stop()`. Whoever derives from it adds its routes."""
 
     def __init__(self) -> None:
@@ -15,8 +16,8 @@ class LoopbackServer:
         self._runner: web.AppRunner | None = None
         self.port = 0
 
-    def add_routes(self, router: web.UrlDispatcher) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def add_routes(self, router: web.UrlDispatcher) -> None: ...
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=10)
