@@ -460,5 +460,5 @@ def test_the_first_load_is_light(alice, server):
     expect(alice.get_by_label("Your message")).to_be_editable()
     alice.wait_for_load_state("networkidle")
 
-    assert len(sizes) <= 19
+    assert len(sizes) <= 12
     assert sum(sizes.values()) <= 150_000
