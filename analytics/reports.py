@@ -30,8 +30,10 @@ from analytics.report_shapes import (
     ServiceUsage,
     Step,
 )
+from analytics.rollups import Service
 from analytics.spans import Window
 from analytics.sums import Scope, Sums
+from chatcore.db import snapshot
 from chatcore.money import from_stored
 
 # Of a window that is no longer, each hour is shown, and not each day.
@@ -42,30 +44,36 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 def report(window: Window, *, period: str, scope: Scope, zone: ZoneInfo, now: datetime) -> Report:
     """What all people of the scope used."""
-    people = sums.of_people(window, scope)
-    services = sums.of_services(window, scope)
-    known = _known(people)
+    accounts = User.objects.all() if scope is None else User.objects.filter(organization__in=scope)
+    with snapshot():
+        reader = sums.Reader(scope, now, [window, window.before])
+        people = reader.of_people(window)
+        before = reader.of_all(window.before)
+        services = reader.of_services(window)
+        steps = reader.of_models_by_step(steps_of(window, zone))
+        known = _known(people)
+        users = accounts.count()
     whole = sums.total(people.values())
     return Report(
         period=period,
         start=window.start,
         end=window.end,
         as_of=now,
-        summary=_summary(whole, scope),
-        previous=_summary(sums.of_all(window.before, scope), scope),
+        summary=_summary(whole, users),
+        previous=_summary(before, users),
         unpriced_calls=whole["unpriced_calls"],
         ai_usage_by_user=_ai_usage(people, known),
         rocketreach_usage_by_user=_rocketreach_usage(people, known),
         conversation_stats_by_user=_conversation_stats(people, known),
         by_service=_by_service(services),
         latency=_latency(sums.total(each for (_, _, model), each in services.items() if model)),
-        series=_series(sums.of_models_by_step(steps_of(window, zone), scope), zone),
+        series=_series(steps, zone),
     )
 
 
 def person_report(person: UUID, window: Window, *, scope: Scope, zone: ZoneInfo) -> PersonReport:
     """What one person used, from the ledger itself: the rows of one are few."""
-    services: defaultdict[sums.Service, Sums] = defaultdict(Counter)
+    services: defaultdict[Service, Sums] = defaultdict(Counter)
     steps = {start: Counter[str]() for start in steps_of(window, zone)}
     starts = list(steps)
     whole: Sums = Counter()
@@ -185,10 +193,9 @@ def _conversation_stats(
     return sorted(rows, key=lambda row: (-row.messages, row.user, row.user_id))
 
 
-def _summary(whole: Sums, scope: Scope) -> ReportSummary:
-    accounts = User.objects.all() if scope is None else User.objects.filter(organization__in=scope)
+def _summary(whole: Sums, users: int) -> ReportSummary:
     return ReportSummary(
-        total_users=accounts.count(),
+        total_users=users,
         total_ai_cost=_cost(whole),
         total_ai_tokens=whole["tokens"],
         total_ai_calls=whole["calls"],
@@ -199,7 +206,7 @@ def _summary(whole: Sums, scope: Scope) -> ReportSummary:
 
 
 # --- Models, and what is none ---------------------------------------------------------------------
-def _by_service(services: Mapping[sums.Service, Sums]) -> list[ServiceUsage]:
+def _by_service(services: Mapping[Service, Sums]) -> list[ServiceUsage]:
     """Models first, the dearest of them first."""
     rows = [
         ServiceUsage(

@@ -6,7 +6,7 @@ day anew from the ledger, `differences` compares the two.
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,7 +17,7 @@ from django.db.models import Min
 from analytics.histograms import bin_of
 from analytics.models import ActivityRecord, PersonBucket, UsageBucket, UsageRecord, UsageStatus
 from analytics.models.buckets import Bucket
-from analytics.spans import DAY, SPANS, floor
+from analytics.spans import DAY, QUARTER, SPANS, WEEK, floor
 from chatcore import ids, writes
 from chatcore.db import in_transaction
 from chatcore.money import as_stored, from_stored
@@ -25,8 +25,18 @@ from chatcore.money import as_stored, from_stored
 # As the tool's entries have it (assistant/rocketreach_desk.py).
 ROCKETREACH, SEARCH, LOOKUP = "rocketreach", "person_search", "person_lookup"
 BATCH = 1_000
+# A week is made of its days.
+SPANS_OF_A_DAY = tuple(span for span in SPANS if span <= DAY)
+# What tells a bucket from those of its span, start and organisation.
+KEYS: dict[type[Bucket], tuple[str, ...]] = {
+    PersonBucket: ("user_id",),
+    UsageBucket: ("provider", "endpoint", "model"),
+}
 
 Sums = dict[str, int]
+# Provider, endpoint and model. What is written has none of them.
+Service = tuple[str, str, str]
+NO_SERVICE: Service = ("", "", "")
 # The fields that tell one bucket from another.
 Key = dict[str, Any]
 
@@ -65,37 +75,18 @@ USAGE_FIELDS = tuple(UsageRow.__annotations__)
 
 
 # --- What a row adds ------------------------------------------------------------------------------
-def of_person(row: UsageRow) -> Sums:
-    """What a row of the ledger adds to a bucket of its person; all zeros for what is not shown."""
-    is_model = bool(row.model)
-    is_lookup = row.provider == ROCKETREACH
-    failed = row.calls if row.status == UsageStatus.ERROR else 0
-    return {
-        "calls": row.calls if is_model else 0,
-        "errors": failed if is_model else 0,
-        "unpriced_calls": row.unpriced_calls if is_model else 0,
-        "estimated_calls": row.estimated_calls if is_model else 0,
-        "cost_usd": as_stored(row.cost_usd) if is_model and row.cost_usd is not None else 0,
-        "tokens": sum(getattr(row, name) for name in TOKENS) if is_model else 0,
-        "credits": row.credits if is_lookup else 0,
-        "credits_saved": row.credits_saved if is_lookup else 0,
-        "searches": row.calls if is_lookup and row.endpoint == SEARCH else 0,
-        "lookups": row.calls if is_lookup and row.endpoint == LOOKUP else 0,
-        "successes": row.calls - failed if is_lookup else 0,
-        "chats": 0,
-        "messages": 0,
-    }
-
-
-def of_activity(row: ActivityRecord) -> Sums:
-    """What is written adds these to a bucket of its person."""
-    nothing = dict.fromkeys(PERSON_SUMS, 0)
-    return {**nothing, "chats": row.chats, "messages": row.messages}
-
-
 def of_usage(row: UsageRow) -> Sums:
     """What a row of the ledger adds to a bucket of its model or endpoint."""
-    sums = {
+    sums = _counted(row)
+    if row.calls == 1:
+        sums[f"durations.{bin_of(row.duration_ms)}"] = 1
+        if row.ttft_ms is not None:
+            sums[f"ttfts.{bin_of(row.ttft_ms)}"] = 1
+    return sums
+
+
+def _counted(row: UsageRow) -> Sums:
+    return {
         "calls": row.calls,
         "errors": row.calls if row.status == UsageStatus.ERROR else 0,
         "unpriced_calls": row.unpriced_calls,
@@ -106,34 +97,64 @@ def of_usage(row: UsageRow) -> Sums:
         **{name: getattr(row, name) for name in (*TOKENS, *_PARTS_OF_TOKENS)},
         "duration_ms": row.duration_ms,
     }
-    if row.calls == 1:
-        sums[f"durations.{bin_of(row.duration_ms)}"] = 1
-        if row.ttft_ms is not None:
-            sums[f"ttfts.{bin_of(row.ttft_ms)}"] = 1
-    return sums
 
 
+def of_person(row: UsageRow) -> Sums:
+    """What a row of the ledger adds to a bucket of its person."""
+    return as_person((row.provider, row.endpoint, row.model), _counted(row))
+
+
+def as_person(service: Service, sums: Mapping[str, int]) -> Sums:
+    """Sums of a service by the names of a person's, which are zeros for what is not shown."""
+    provider, endpoint, model = service
+    shown = dict.fromkeys(PERSON_SUMS, 0)
+    if model:
+        shown |= {name: sums[name] for name in _OF_MODELS}
+        shown["tokens"] = sum(sums[name] for name in TOKENS)
+    elif provider == ROCKETREACH:
+        shown |= {name: sums[name] for name in ("credits", "credits_saved")}
+        shown["successes"] = sums["calls"] - sums["errors"]
+        if endpoint in _LOOKUPS:
+            shown[_LOOKUPS[endpoint]] = sums["calls"]
+    elif not provider:
+        shown |= {name: sums[name] for name in WRITTEN}
+    return shown
+
+
+def of_activity(row: ActivityRecord) -> Sums:
+    """What is written adds these to a bucket of its person, and to the one that has no service."""
+    return {"chats": row.chats, "messages": row.messages}
+
+
+WRITTEN = ("chats", "messages")
+_OF_MODELS = ("calls", "errors", "unpriced_calls", "estimated_calls", "cost_usd")
+_LOOKUPS = {SEARCH: "searches", LOOKUP: "lookups"}
 PERSON_SUMS = (
-    *("calls", "errors", "unpriced_calls", "estimated_calls", "cost_usd", "tokens", "credits"),
-    *("credits_saved", "searches", "lookups", "successes", "chats", "messages"),
+    *(*_OF_MODELS, "tokens", "credits", "credits_saved", "searches", "lookups", "successes"),
+    *WRITTEN,
 )
 USAGE_SUMS = (
-    *("calls", "errors", "unpriced_calls", "estimated_calls", "cost_usd", "credits"),
-    *("credits_saved", *TOKENS, *_PARTS_OF_TOKENS, "duration_ms"),
+    *(*_OF_MODELS, "credits", "credits_saved", *TOKENS, *_PARTS_OF_TOKENS, "duration_ms"),
+    *WRITTEN,
 )
+SUMS: dict[type[Bucket], tuple[str, ...]] = {PersonBucket: PERSON_SUMS, UsageBucket: USAGE_SUMS}
+HISTOGRAMS: dict[type[Bucket], tuple[str, ...]] = {
+    PersonBucket: (),
+    UsageBucket: ("durations", "ttfts"),
+}
 
 
 # --- Writing along --------------------------------------------------------------------------------
 def add_usage(row: UsageRow) -> None:
     """Add a new row of the ledger. Call it inside the transaction that writes the row."""
-    usage = {name: getattr(row, name) for name in ("provider", "endpoint", "model")}
-    _add(UsageBucket, row.organization_id, usage, row.created_at, of_usage(row))
-    _add(PersonBucket, row.organization_id, _person(row), row.created_at, of_person(row))
+    _add(UsageBucket, row, of_usage(row))
+    _add(PersonBucket, row, of_person(row))
 
 
 def add_activity(row: ActivityRecord) -> None:
     """Add what was written. Call it inside the transaction that writes the row."""
-    _add(PersonBucket, row.organization_id, _person(row), row.created_at, of_activity(row))
+    _add(UsageBucket, row, of_activity(row))
+    _add(PersonBucket, row, of_activity(row))
 
 
 def in_line(work: Callable[[], None]) -> None:
@@ -154,19 +175,22 @@ def in_line(work: Callable[[], None]) -> None:
                 raise
 
 
-def _person(row: UsageRow | ActivityRecord) -> Key:
-    return {"user_id": row.user_id}
-
-
-def _add(
-    model: type[Bucket], organization_id: UUID, which: Key, moment: datetime, sums: Sums
-) -> None:
+def _add(model: type[Bucket], row: UsageRow | ActivityRecord, sums: Sums) -> None:
     if not any(sums.values()):
         return
-    writes.add_each(
-        model,
-        [(_fields(span, floor(moment, span), organization_id, which), sums) for span in SPANS],
-    )
+    all_sums = {**dict.fromkeys(SUMS[model], 0), **sums}
+    which = dict(zip(KEYS[model], key_of(model, row), strict=True))
+    fields = [
+        _fields(span, floor(row.created_at, span), row.organization_id, which) for span in SPANS
+    ]
+    writes.add_each(model, [(each, all_sums) for each in fields])
+
+
+def key_of(model: type[Bucket], row: UsageRow | ActivityRecord) -> tuple[Any, ...]:
+    """The values of `KEYS` of the bucket that the row is in."""
+    if model is UsageBucket and isinstance(row, ActivityRecord):
+        return NO_SERVICE
+    return tuple(getattr(row, name) for name in KEYS[model])
 
 
 def _fields(span: int, start: datetime, organization_id: UUID, which: Mapping[str, Any]) -> Key:
@@ -185,33 +209,35 @@ class Buckets:
     """The buckets of one day, in memory, as the ledger makes them."""
 
     def __init__(self, day: datetime) -> None:
-        self.day = day
-        self.people: dict[UUID, dict[str, Any]] = {}
-        self.usage: dict[UUID, dict[str, Any]] = {}
-        self._read()
-
-    def _read(self) -> None:
-        end = self.day + timedelta(minutes=DAY)
-        people: _Quarters = defaultdict(lambda: defaultdict(int))
-        usage: _Quarters = defaultdict(lambda: defaultdict(int))
+        end = day + timedelta(minutes=DAY)
+        people: _Totals = defaultdict(lambda: defaultdict(int))
+        usage: _Totals = defaultdict(lambda: defaultdict(int))
         rows: Iterator[Any] = (
-            UsageRecord.objects.between(self.day, end)
+            UsageRecord.objects.between(day, end)
             .values_list(*USAGE_FIELDS, named=True)
             .iterator(chunk_size=BATCH)
         )
         for row in rows:
-            quarter = floor(row.created_at, SPANS[0])
-            _count(people[quarter, row.organization_id, (row.user_id,)], of_person(row))
-            which = (row.provider, row.endpoint, row.model)
-            _count(usage[quarter, row.organization_id, which], of_usage(row))
-        for row in ActivityRecord.objects.between(self.day, end).iterator(chunk_size=BATCH):
-            quarter = floor(row.created_at, SPANS[0])
-            _count(people[quarter, row.organization_id, (row.user_id,)], of_activity(row))
-        self.people = _folded(people, ("user_id",))
-        self.usage = _folded(usage, ("provider", "endpoint", "model"))
+            self._count(people, PersonBucket, row, of_person(row))
+            self._count(usage, UsageBucket, row, of_usage(row))
+        for row in ActivityRecord.objects.between(day, end).iterator(chunk_size=BATCH):
+            self._count(people, PersonBucket, row, of_activity(row))
+            self._count(usage, UsageBucket, row, of_activity(row))
+        self.of: dict[type[Bucket], Made] = {
+            PersonBucket: _folded(PersonBucket, people, SPANS_OF_A_DAY),
+            UsageBucket: _folded(UsageBucket, usage, SPANS_OF_A_DAY),
+        }
+
+    @staticmethod
+    def _count(totals: "_Totals", model: type[Bucket], row: Any, sums: Sums) -> None:
+        key = floor(row.created_at, QUARTER), row.organization_id, key_of(model, row)
+        _count(totals[key], sums)
 
 
-_Quarters = defaultdict[tuple[datetime, UUID, tuple[Any, ...]], defaultdict[str, int]]
+# By start, organisation and the other fields that tell buckets from each other.
+_Totals = defaultdict[tuple[datetime, UUID, tuple[Any, ...]], defaultdict[str, int]]
+# All fields of buckets, by id.
+Made = dict[UUID, dict[str, Any]]
 
 
 def _count(total: defaultdict[str, int], sums: Mapping[str, int]) -> None:
@@ -220,21 +246,35 @@ def _count(total: defaultdict[str, int], sums: Mapping[str, int]) -> None:
             total[name] += number
 
 
-def _folded(quarters: _Quarters, names: tuple[str, ...]) -> dict[UUID, dict[str, Any]]:
-    """All fields of the buckets of each span, by id."""
-    buckets: dict[UUID, dict[str, Any]] = {}
-    level = quarters
-    for span in SPANS:
-        longer: _Quarters = defaultdict(lambda: defaultdict(int))
-        for (start, organization_id, which), sums in level.items():
+def _folded(model: type[Bucket], totals: _Totals, spans: Iterable[int]) -> Made:
+    """The buckets of each of these spans, each made of the ones before it."""
+    buckets: Made = {}
+    for span in spans:
+        longer: _Totals = defaultdict(lambda: defaultdict(int))
+        for (start, organization_id, which), sums in totals.items():
             _count(longer[floor(start, span), organization_id, which], sums)
         for (start, organization_id, which), sums in longer.items():
             if any(sums.values()):
-                named = dict(zip(names, which, strict=True))
+                named = dict(zip(KEYS[model], which, strict=True))
                 fields = _fields(span, start, organization_id, named)
                 buckets[fields["id"]] = {**fields, **sums}
-        level = longer
+        totals = longer
     return buckets
+
+
+def _week_of(model: type[Bucket], day: datetime) -> Made:
+    """The buckets of the week around a day, as its days in the store make them."""
+    totals: _Totals = defaultdict(lambda: defaultdict(int))
+    week = floor(day, WEEK)
+    sums_of = (*SUMS[model], *HISTOGRAMS[model])
+    days = model._default_manager.filter(
+        span=DAY, start__gte=week, start__lt=week + timedelta(minutes=WEEK)
+    )
+    names = ("organization_id", *KEYS[model], *sums_of)
+    for organization_id, *values in days.values_list(*names).iterator():
+        which, sums = tuple(values[: len(KEYS[model])]), values[len(KEYS[model]) :]
+        _count(totals[week, organization_id, which], as_sums(dict(zip(sums_of, sums, strict=True))))
+    return _folded(model, totals, (WEEK,))
 
 
 def rebuild(day: datetime) -> int:
@@ -242,24 +282,34 @@ def rebuild(day: datetime) -> int:
 
     def work() -> int:
         made = Buckets(day)
-        for model, fields in ((PersonBucket, made.people), (UsageBucket, made.usage)):
-            stored_on(model, day).delete()
-            new = [{**_zeros(model), **_as_fields(each)} for each in fields.values()]
-            for begin in range(0, len(new), BATCH):
-                writes.insert_each(model, new[begin : begin + BATCH])
-        return len(made.people) + len(made.usage)
+        for model, buckets in made.of.items():
+            _replace(model, stored_on(model, day), buckets)
+            _replace(model, stored_week(model, day), _week_of(model, day))
+        return sum(map(len, made.of.values()))
 
     return in_transaction(work)
 
 
+def _replace(model: type[Bucket], stored: Any, made: Made) -> None:
+    stored.delete()
+    new = [{**_zeros(model), **_as_fields(each)} for each in made.values()]
+    for begin in range(0, len(new), BATCH):
+        writes.insert_each(model, new[begin : begin + BATCH])
+
+
 def _zeros(model: type[Bucket]) -> dict[str, Any]:
-    return dict.fromkeys(_sums_of(model), 0) | {"durations": {}, "ttfts": {}}
+    return dict.fromkeys(SUMS[model], 0) | {name: {} for name in HISTOGRAMS[model]}
 
 
 def stored_on(model: type[Bucket], day: datetime) -> Any:
-    """The buckets of a day as they are in the store."""
+    """The buckets of a day as they are in the store, without its week's."""
     end = day + timedelta(minutes=DAY)
-    return model._default_manager.filter(span__in=SPANS, start__gte=day, start__lt=end)
+    return model._default_manager.filter(span__in=SPANS_OF_A_DAY, start__gte=day, start__lt=end)
+
+
+def stored_week(model: type[Bucket], day: datetime) -> Any:
+    """Those of the week around it."""
+    return model._default_manager.filter(span=WEEK, start=floor(day, WEEK))
 
 
 def _as_fields(sums: Mapping[str, Any]) -> dict[str, Any]:
@@ -276,37 +326,54 @@ def _as_fields(sums: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
+def as_sums(fields: Mapping[str, Any]) -> Sums:
+    """Numbers to add up, from fields of the model; bins of a histogram as in "durations.17"."""
+    sums: Sums = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            sums |= {f"{name}.{key}": number for key, number in value.items()}
+        else:
+            sums[name] = as_stored(value) if name == "cost_usd" else value
+    return sums
+
+
 def differences(day: datetime) -> list[str]:
     """Where the buckets of a day are not what the ledger makes of it, each in words."""
 
     def work() -> list[str]:
-        made = Buckets(day)
+        made = Buckets(day).of
         return [
-            *_compared(PersonBucket, day, made.people),
-            *_compared(UsageBucket, day, made.usage),
+            line
+            for model, buckets in made.items()
+            for line in _compared(model, stored_on(model, day), buckets)
         ]
 
     return in_transaction(work)
 
 
-def _compared(
-    model: type[Bucket], day: datetime, made: Mapping[UUID, Mapping[str, Any]]
-) -> Iterator[str]:
-    stored = {each.pk: each for each in stored_on(model, day).iterator(chunk_size=BATCH)}
-    for key in {**stored, **made}:
+def differences_of_week(day: datetime) -> list[str]:
+    """Where those of the week around a day are not what its days in the store make of it."""
+
+    def work() -> list[str]:
+        return [
+            line
+            for model in KEYS
+            for line in _compared(model, stored_week(model, day), _week_of(model, day))
+        ]
+
+    return in_transaction(work)
+
+
+def _compared(model: type[Bucket], stored: Any, made: Made) -> Iterator[str]:
+    found_by_id = {each.pk: each for each in stored.iterator(chunk_size=BATCH)}
+    for key in {**found_by_id, **made}:
         wanted = model(**_as_fields(made[key])) if key in made else None
-        found = stored.get(key)
-        for name in _sums_of(model):
+        found = found_by_id.get(key)
+        for name in (*SUMS[model], *HISTOGRAMS[model]):
             # 0, {} and a bucket that is not there are the same.
             there, should = (getattr(each, name, None) or 0 for each in (found, wanted))
             if there != should:
                 yield f"{found or wanted}: {name} is {there}, and {should} in the ledger"
-
-
-def _sums_of(model: type[Bucket]) -> tuple[str, ...]:
-    if model is PersonBucket:
-        return PERSON_SUMS
-    return (*USAGE_SUMS, "durations", "ttfts")
 
 
 def first_day() -> datetime | None:
@@ -314,8 +381,8 @@ def first_day() -> datetime | None:
     firsts = [
         UsageRecord.objects.aggregate(first=Min("created_at"))["first"],
         ActivityRecord.objects.aggregate(first=Min("created_at"))["first"],
-        PersonBucket.objects.aggregate(first=Min("start"))["first"],
-        UsageBucket.objects.aggregate(first=Min("start"))["first"],
+        PersonBucket.objects.filter(span=DAY).aggregate(first=Min("start"))["first"],
+        UsageBucket.objects.filter(span=DAY).aggregate(first=Min("start"))["first"],
     ]
     found = [each for each in firsts if each is not None]
     return floor(min(found), DAY) if found else None

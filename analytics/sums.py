@@ -5,28 +5,28 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import BigIntegerField, Q, QuerySet, Sum
 
 from analytics import rollups, spans
 from analytics.models import ActivityRecord, PersonBucket, UsageBucket, UsageRecord
+from analytics.models.buckets import Bucket
+from analytics.rollups import Service
 from analytics.spans import Window
-from chatcore.money import as_stored
 
 # Of which organisations; None is of all, also of those that are gone.
 Scope = frozenset[UUID] | None
 Sums = Counter[str]
-# Provider, endpoint and model.
-Service = tuple[str, str, str]
+Key = TypeVar("Key")
+# Whether to add a part of the window, or take it off.
+SIGNS = (1, -1)
+SERVICE = ("provider", "endpoint", "model")
 
-_LINEAR = tuple(
-    name
-    for name in rollups.USAGE_FIELDS
-    if name.endswith(("calls", "tokens", "credits", "credits_saved", "cost_usd", "duration_ms"))
-)
+# What is shown by day or hour.
+STEP_SUMS = ("calls", "errors", "unpriced_calls", "cost_usd", *rollups.TOKENS)
+WRITTEN_FIELDS = ("user_id", "chats", "messages", "created_at")
 
 
 def _whole(name: str) -> Sum:
@@ -35,109 +35,144 @@ def _whole(name: str) -> Sum:
 
 
 PERSON = tuple(map(_whole, rollups.PERSON_SUMS))
-USAGE = tuple(map(_whole, rollups.USAGE_SUMS))
+STEP = tuple(map(_whole, STEP_SUMS))
 
 
 class Cover:
-    """What windows are made of: where their spans start, by length, and the edges that are left."""
+    """What a window is made of: spans and edges, to add (sign 1) or to take off (sign -1)."""
 
-    def __init__(self, windows: Iterable[Window]) -> None:
-        self.starts: defaultdict[int, list[datetime]] = defaultdict(list)
-        self.edges: list[Window] = []
-        for window in windows:
-            for part in spans.cover(window):
-                if part.span is None:
-                    self.edges.append(part.window)
-                else:
-                    self.starts[part.span] += part.starts
+    def __init__(self, window: Window, now: datetime) -> None:
+        # By their length and start. What one end adds and the other takes off is not read at all.
+        self.spans: Counter[tuple[int, datetime]] = Counter()
+        self.edges: Counter[Window] = Counter()
+        for part in spans.cover(window, now):
+            if part.span is None:
+                self.edges[part.window] += part.sign
+            else:
+                for start in part.starts:
+                    self.spans[part.span, start] += part.sign
+        self.spans = Counter({part: sign for part, sign in self.spans.items() if sign})
 
-    def of_spans(self, buckets: "QuerySet[Any, Any]") -> "QuerySet[Any, Any]":
+
+class Reader:
+    """Sums of windows in one scope, by the names of `rollups`, dollars as the store has them.
+
+    What the ledger has at the edges of `windows` is read once, for whichever sums.
+    """
+
+    def __init__(self, scope: Scope, now: datetime, windows: Iterable[Window] = ()) -> None:
+        self.scope, self.now = scope, now
+        self._at_edges: dict[Window, tuple[list[Any], list[Any]]] = {}
+        self._read_edges(edge for window in windows for edge in Cover(window, now).edges)
+
+    def of_people(self, window: Window) -> dict[UUID, Sums]:
+        """What each person used and wrote."""
+        people: defaultdict[UUID, Sums] = defaultdict(Counter)
+        cover = Cover(window, self.now)
+        for sign in SIGNS:
+            parts = [part for part, each in cover.spans.items() if each == sign]
+            rows = self._buckets(PersonBucket, parts).values_list("user_id").annotate(*PERSON)
+            for user_id, *sums in rows.order_by().iterator():
+                _add(people[user_id], zip(rollups.PERSON_SUMS, sums, strict=True), sign)
+        for call, sign in self._calls(cover):
+            _add(people[call.user_id], rollups.of_person(call).items(), sign)
+        for written, sign in self._written(cover):
+            _add(people[written.user_id], rollups.of_activity(written).items(), sign)
+        return _without_nothing(people)
+
+    def of_all(self, window: Window) -> Sums:
+        """As `of_people`, of all of them together, which needs no bucket of theirs."""
+        whole: Sums = Counter()
+        cover = Cover(window, self.now)
+        for service, sums, sign in self._of_services(cover):
+            _add(whole, rollups.as_person(service, dict(sums)).items(), sign)
+        for call, sign in self._calls(cover):
+            _add(whole, rollups.of_person(call).items(), sign)
+        for written, sign in self._written(cover):
+            _add(whole, rollups.of_activity(written).items(), sign)
+        return whole
+
+    def of_services(self, window: Window) -> dict[Service, Sums]:
+        """What was used of each model and endpoint; bins of durations as in "durations.17"."""
+        services: defaultdict[Service, Sums] = defaultdict(Counter)
+        cover = Cover(window, self.now)
+        histograms = rollups.HISTOGRAMS[UsageBucket]
+        for service, sums, sign in self._of_services(cover, *histograms):
+            if service != rollups.NO_SERVICE:
+                _add(services[service], sums, sign)
+        for call, sign in self._calls(cover):
+            service = call.provider, call.endpoint, call.model
+            _add(services[service], rollups.of_usage(call).items(), sign)
+        return _without_nothing(services)
+
+    def of_models_by_step(self, steps: Mapping[datetime, Window]) -> dict[datetime, Sums]:
+        """What was used of models in each of several windows, which are side by side."""
+        totals: dict[datetime, Sums] = {step: Counter() for step in steps}
+        steps_of: defaultdict[tuple[int, datetime], list[tuple[datetime, int]]] = defaultdict(list)
+        for step, window in steps.items():
+            cover = Cover(window, self.now)
+            for part, sign in cover.spans.items():
+                steps_of[part].append((step, sign))
+            for call, sign in self._calls(cover):
+                if call.model:
+                    _add(totals[step], rollups.of_usage(call).items(), sign)
+        buckets = self._buckets(UsageBucket, steps_of).exclude(model="").order_by()
+        for span, start, *sums in buckets.values_list("span", "start").annotate(*STEP):
+            for step, sign in steps_of[span, start]:
+                _add(totals[step], zip(STEP_SUMS, sums, strict=True), sign)
+        return totals
+
+    def _of_services(
+        self, cover: Cover, *histograms: str
+    ) -> Iterator[tuple[Service, Iterable[tuple[str, int]], int]]:
+        names = ("span", "start", *SERVICE, *rollups.USAGE_SUMS, *histograms)
+        rows = self._buckets(UsageBucket, cover.spans).values_list(*names)
+        for span, start, provider, endpoint, model, *values in rows.iterator():
+            fields = dict(zip(names[5:], values, strict=True))
+            sums = rollups.as_sums(fields).items()
+            yield (provider, endpoint, model), sums, cover.spans[span, start]
+
+    def _buckets(
+        self, model: type[Bucket], parts: Iterable[tuple[int, datetime]]
+    ) -> "QuerySet[Any, Any]":
+        starts: defaultdict[int, list[datetime]] = defaultdict(list)
+        for span, start in parts:
+            starts[span].append(start)
         # One question for all: to put one together costs more than its answer.
-        which = [Q(span=span, start__in=starts) for span, starts in self.starts.items()]
+        which = [Q(span=span, start__in=each) for span, each in starts.items()]
+        buckets = in_scope(model._default_manager.all(), self.scope)
         return buckets.filter(reduce(or_, which)) if which else buckets.none()
 
-    def of_edges(self, rows: "QuerySet[Any, Any]") -> "QuerySet[Any, Any]":
-        which = [Q(created_at__gte=edge.start, created_at__lt=edge.end) for edge in self.edges]
-        return rows.filter(reduce(or_, which)) if which else rows.none()
+    def _calls(self, cover: Cover) -> Iterator[tuple[Any, int]]:
+        """Rows of the ledger at the edges, one by one: durations are counted, not added up."""
+        self._read_edges(cover.edges)
+        for edge, sign in cover.edges.items():
+            for call in self._at_edges[edge][0]:
+                yield call, sign
 
+    def _written(self, cover: Cover) -> Iterator[tuple[Any, int]]:
+        self._read_edges(cover.edges)
+        for edge, sign in cover.edges.items():
+            for written in self._at_edges[edge][1]:
+                yield written, sign
 
-def of_people(window: Window, scope: Scope) -> dict[UUID, Sums]:
-    """What each person used and wrote, by the names of `rollups.PERSON_SUMS`; cost as stored."""
-    people: defaultdict[UUID, Sums] = defaultdict(Counter)
-    for (user_id,), sums in _of_people(window, scope, "user_id"):
-        _add(people[user_id], sums)
-    return people
-
-
-def of_all(window: Window, scope: Scope) -> Sums:
-    """As `of_people`, of all of them together."""
-    whole: Sums = Counter()
-    for _, sums in _of_people(window, scope):
-        _add(whole, sums)
-    return whole
-
-
-def _of_people(
-    window: Window, scope: Scope, *by: str
-) -> Iterator[tuple[tuple[Any, ...], Iterable[tuple[str, int]]]]:
-    """Sums to be added up, each with the values of the fields `by` which they are apart."""
-    cover = Cover([window])
-    buckets = cover.of_spans(in_scope(PersonBucket.objects.all(), scope))
-    # Django groups by something, or not at all: by the few spans, where nothing is asked for.
-    fields = by or ("span",)
-    for row in buckets.values_list(*fields).annotate(*PERSON).order_by().iterator():
-        sums = zip(rollups.PERSON_SUMS, row[len(fields) :], strict=True)
-        yield row[: len(by)], sums
-    for call in _grouped(cover, scope, *by):
-        yield tuple(getattr(call, name) for name in by), rollups.of_person(call).items()
-    for written in cover.of_edges(in_scope(ActivityRecord.objects.all(), scope)):
-        yield tuple(getattr(written, name) for name in by), rollups.of_activity(written).items()
-
-
-def of_services(window: Window, scope: Scope) -> dict[Service, Sums]:
-    """What was used of each model and endpoint, by the names of `rollups.USAGE_SUMS`.
-
-    With bins of its durations as in "durations.17".
-    """
-    services: defaultdict[Service, Sums] = defaultdict(Counter)
-    cover = Cover([window])
-    names = ("provider", "endpoint", "model", "durations", "ttfts", *rollups.USAGE_SUMS)
-    buckets = cover.of_spans(in_scope(UsageBucket.objects.all(), scope))
-    for provider, endpoint, model, durations, ttfts, *sums in buckets.values_list(
-        *names
-    ).iterator():
-        total = services[provider, endpoint, model]
-        for name, number in zip(rollups.USAGE_SUMS, sums, strict=True):
-            total[name] += as_stored(number) if name == "cost_usd" else number
-        for histogram, bins in (("durations.", durations), ("ttfts.", ttfts)):
-            for key, calls in bins.items():
-                total[histogram + key] += calls
-    # Of single calls: durations are counted, not added up.
-    calls_at_edges = cover.of_edges(in_scope(UsageRecord.objects.all(), scope))
-    for row in calls_at_edges.values_list(*rollups.USAGE_FIELDS, named=True):
-        _add(services[row.provider, row.endpoint, row.model], rollups.of_usage(row).items())
-    return services
-
-
-def of_models_by_step(steps: Mapping[datetime, Window], scope: Scope) -> dict[datetime, Sums]:
-    """What was used of models in each of several windows, which are side by side."""
-    totals: dict[datetime, Sums] = {step: Counter() for step in steps}
-    covers = {step: Cover([window]) for step, window in steps.items()}
-    step_of = {
-        (span, start): step
-        for step, cover in covers.items()
-        for span, starts in cover.starts.items()
-        for start in starts
-    }
-    buckets = Cover(steps.values()).of_spans(in_scope(UsageBucket.objects.exclude(model=""), scope))
-    rows = buckets.values_list("span", "start").annotate(*USAGE).order_by()
-    for span, start, *sums in rows.iterator():
-        _add(totals[step_of[span, start]], zip(rollups.USAGE_SUMS, sums, strict=True))
-    for step, cover in covers.items():
-        for row in _grouped(cover, scope):
-            if row.model:
-                _add(totals[step], rollups.of_usage(row).items())
-    return totals
+    def _read_edges(self, edges: Iterable[Window]) -> None:
+        """Those that were not read yet."""
+        unread = {edge for edge in edges if edge not in self._at_edges}
+        if not unread:
+            return
+        which = reduce(
+            or_, (Q(created_at__gte=edge.start, created_at__lt=edge.end) for edge in unread)
+        )
+        usage = in_scope(UsageRecord.objects.filter(which), self.scope)
+        calls = list(usage.values_list(*rollups.USAGE_FIELDS, named=True))
+        activity = in_scope(ActivityRecord.objects.filter(which), self.scope)
+        written = list(activity.values_list(*WRITTEN_FIELDS, named=True))
+        for edge in unread:
+            self._at_edges[edge] = (
+                [row for row in calls if edge.start <= row.created_at < edge.end],
+                [row for row in written if edge.start <= row.created_at < edge.end],
+            )
 
 
 def rows_of(user_id: UUID, window: Window, scope: Scope) -> Iterable[Any]:
@@ -164,18 +199,12 @@ def in_scope(rows: "QuerySet[Any, Any]", scope: Scope) -> "QuerySet[Any, Any]":
     return rows if scope is None else rows.filter(organization_id__in=scope)
 
 
-def _grouped(cover: Cover, scope: Scope, *by: str) -> Iterator[Any]:
-    """Rows of the ledger at the edges, those that count alike added up; without their durations."""
-    if not cover.edges:
-        return
-    alike = (*by, "provider", "endpoint", "model", "status")
-    rows = cover.of_edges(in_scope(UsageRecord.objects.all(), scope)).values(*alike)
-    for row in rows.annotate(**{f"sum_{name}": Sum(name) for name in _LINEAR}).order_by():
-        sums = {name: row[f"sum_{name}"] for name in _LINEAR}
-        yield SimpleNamespace(**{name: row[name] for name in alike}, **sums, ttft_ms=None)
+def _without_nothing(totals: Mapping[Key, Sums]) -> dict[Key, Sums]:
+    """Without those of which as much was taken off as was added."""
+    return {key: sums for key, sums in totals.items() if any(sums.values())}
 
 
-def _add(sums: Sums, more: Iterable[tuple[str, int]]) -> None:
+def _add(sums: Sums, more: Iterable[tuple[str, int]], sign: int) -> None:
     for name, number in more:
         if number:
-            sums[name] += number
+            sums[name] += sign * number

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any, cast
 from unittest import mock
 from uuid import UUID
@@ -27,7 +28,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatcore.settings")
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
-from django.db import connection  # noqa: E402
+from django.db import connection, models  # noqa: E402
 from django.db.models import Sum  # noqa: E402
 from django.db.models.functions import TruncDate  # noqa: E402
 
@@ -37,7 +38,8 @@ from analytics.entries import TokenCounts, UsageEntry  # noqa: E402
 from analytics.models import PersonBucket, UsageRecord  # noqa: E402
 from analytics.report_shapes import Report  # noqa: E402
 from analytics.spans import DAY, Window  # noqa: E402
-from chatcore.ids import at, new_id  # noqa: E402
+from chatcore.db import atomic  # noqa: E402
+from chatcore.ids import new_id  # noqa: E402
 
 PEOPLE, MODELS, DAYS = 500, 8, 90
 # No full hour: a report has two edges.
@@ -96,67 +98,93 @@ def median(runs: int, work: Callable[[], Any]) -> float:
 
 
 # --- Filling --------------------------------------------------------------------------------------
+FIELDS = list(UsageRecord._meta.concrete_fields)
+COLUMNS = [str(field.column) for field in FIELDS]
+
+
 def fill(organization_id: UUID, people: list[UUID], size: int) -> None:
-    batch: list[UsageRecord] = []
-    for record in calls(organization_id, people, size):
-        batch.append(record)
-        if len(batch) == ROWS_AT_ONCE:
-            insert(batch)
-            batch = []
-    if batch:
+    rows = calls(organization_id, people, size)
+    while batch := list(islice(rows, ROWS_AT_ONCE)):
         insert(batch)
 
 
-def calls(organization_id: UUID, people: list[UUID], size: int) -> Iterator[UsageRecord]:
-    """In the order of time, as a ledger is written."""
+def calls(organization_id: UUID, people: list[UUID], size: int) -> Iterator[dict[str, Any]]:
+    """Rows as the store has them, in the order of time, as a ledger is written.
+
+    Made of a few that Django prepared: it takes longer for each value than the store does.
+    """
+    model_calls = [
+        stored(organization_id, provider="openai", endpoint="assistant_stream", model=f"model-{n}")
+        for n in range(MODELS)
+    ]
+    lookup = stored(organization_id, provider="rocketreach", endpoint="person_lookup", cost=None)
+    user_ids = [prepared("user_id", person) for person in people]
     begin = NOW - timedelta(days=DAYS)
     step = timedelta(days=DAYS) / size
+    pick = randomly.random
     for number in range(size):
-        is_lookup = number % EVERY_NTH_IS_A_LOOKUP == 0
         created_at = begin + number * step
-        output = randomly.randrange(20, 900)
-        yield UsageRecord(
-            id=at(created_at, number),
-            organization_id=organization_id,
-            user_id=people[randomly.randrange(PEOPLE)],
-            provider="rocketreach" if is_lookup else "openai",
-            endpoint="person_lookup" if is_lookup else "assistant_stream",
-            model="" if is_lookup else f"model-{randomly.randrange(MODELS)}",
-            units=output,
-            status="error" if number % 37 == 0 else "success",
-            duration_ms=randomly.randrange(500, 20_000),
-            ttft_ms=randomly.randrange(100, 2_000),
-            input_tokens=0 if is_lookup else 400,
-            output_tokens=0 if is_lookup else output,
-            cost_usd=None if is_lookup else Decimal(output) / 1_000_000,
-            created_at=created_at.replace(microsecond=0),
-            recorded_at=created_at.replace(microsecond=0),
-        )
+        is_lookup = number % EVERY_NTH_IS_A_LOOKUP == 0
+        row = (lookup if is_lookup else model_calls[int(pick() * MODELS)]).copy()
+        output = 20 + int(pick() * 880)
+        row["_id"] = as_key(at_number(created_at, number))
+        row["userId"] = user_ids[int(pick() * PEOPLE)]
+        row["units"] = output
+        row["status"] = "error" if number % 37 == 0 else "success"
+        row["durationMs"] = 500 + int(pick() * 19_500)
+        row["ttftMs"] = 100 + int(pick() * 1_900)
+        if not is_lookup:
+            row["outputTokens"] = output
+            row["costUsdE10"] = output * 10_000
+        row["createdAt"] = row["recordedAt"] = as_moment(created_at)
+        yield row
 
 
-FIELDS = list(UsageRecord._meta.concrete_fields)
+def stored(organization_id: UUID, *, cost: int | None = 0, **fields: Any) -> dict[str, Any]:
+    """A row as the store has it."""
+    row = UsageRecord(
+        organization_id=organization_id,
+        user_id=organization_id,
+        input_tokens=400 if fields.get("model") else 0,
+        cost_usd=cost,
+        **fields,
+    )
+    values = [prepared(field.attname, getattr(row, field.attname)) for field in FIELDS]
+    return dict(zip(COLUMNS, values, strict=True))
 
 
-def insert(batch: list[UsageRecord]) -> None:
+def prepared(name: str, value: Any) -> Any:
+    field = cast("models.Field[Any, Any]", UsageRecord._meta.get_field(name))
+    return field.get_db_prep_save(value, connection)
+
+
+def at_number(moment: datetime, number: int) -> UUID:
+    """An id of that time."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80 | 0x7 << 76 | 0x2 << 62 | number)
+
+
+def as_key(key: UUID) -> Any:
+    return prepared("id", key) if connection.vendor == "mongodb" else key.hex
+
+
+def as_moment(moment: datetime) -> Any:
+    return moment if connection.vendor == "mongodb" else f"{moment:%Y-%m-%d %H:%M:%S.%f}"
+
+
+def insert(batch: list[dict[str, Any]]) -> None:
     """Without Django's queries, which take longer than the store."""
-    stored = [
-        [field.get_db_prep_save(getattr(each, field.attname), connection) for field in FIELDS]
-        for each in batch
-    ]
-    columns = [field.column for field in FIELDS]
-    if connection.vendor == "mongodb":
-        collection = cast(Any, connection).get_collection(UsageRecord._meta.db_table)
-        collection.insert_many(
-            [dict(zip(columns, values, strict=True)) for values in stored], ordered=False
-        )
-        return
-    names = ", ".join(f'"{column}"' for column in columns)
-    places = ", ".join(["%s"] * len(columns))
     table = UsageRecord._meta.db_table
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({places})', stored)
-        cursor.execute("COMMIT")
+    if connection.vendor == "mongodb":
+        cast(Any, connection).get_collection(table).insert_many(batch, ordered=False)
+        return
+    names = ", ".join(f'"{column}"' for column in COLUMNS)
+    places = ", ".join(["?"] * len(COLUMNS))
+    with atomic(), connection.cursor() as cursor:
+        # The driver's own cursor: Django's looks at each statement for its placeholders.
+        cursor.cursor.connection.executemany(
+            f'INSERT INTO "{table}" ({names}) VALUES ({places})',
+            [tuple(row.values()) for row in batch],
+        )
 
 
 # --- What is measured -----------------------------------------------------------------------------

@@ -60,6 +60,21 @@ def atomic() -> Iterator[None]:
             yield
 
 
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """What is read inside is of one moment, whatever is written meanwhile. Write nothing in it."""
+    mode = getattr(connection, "transaction_mode", None)
+    if mode is not None:
+        # Readers of SQLite need not stand in the line of its writers.
+        cast(Any, connection).transaction_mode = "DEFERRED"
+    try:
+        with atomic():
+            yield
+    finally:
+        if mode is not None:
+            cast(Any, connection).transaction_mode = mode
+
+
 def in_transaction(work: Callable[[], Result], *, attempts: int = 8) -> Result:
     """What `work` returns, run inside `atomic()`, and run again if another writer was quicker.
 

@@ -6,7 +6,7 @@ these belong into a transaction of `chatcore.db`, as Django's own do.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
@@ -41,7 +41,8 @@ def insert_each(model: type[models.Model], rows: Sequence[Values]) -> None:
     if not rows:
         return
     names = tuple(field.attname for field in model._meta.concrete_fields)
-    stored = [_stored(model, {name: row[name] for name in names}) for row in rows]
+    prepare = _preparer(model, names)
+    stored = [prepare([row[name] for name in names]) for row in rows]
     if connection.vendor == "mongodb":
         columns = [column_of(model, name) for name in names]
         _mongodb_insert_each(model, [dict(zip(columns, each, strict=True)) for each in stored])
@@ -133,16 +134,26 @@ def _added(model: type[models.Model], fields: Values, add: Mapping[str, int]) ->
 
 
 def _stored(model: type[models.Model], values: Values) -> list[Any]:
+    return _preparer(model, tuple(values))(values.values())
+
+
+def _preparer(
+    model: type[models.Model], names: Sequence[str]
+) -> Callable[[Iterable[Any]], list[Any]]:
+    """What makes values of these fields what the store has."""
     # The connection itself: to look it up costs more than most values take.
     database = connections[connection.alias]
-    fields = [cast("models.Field[Any, Any]", model._meta.get_field(name)) for name in values]
-    return [
-        # Whole numbers, of which most rows have many, are what they are on either store.
-        value
-        if type(value) is int and not isinstance(field, UsdField)
-        else field.get_db_prep_save(value, database)
-        for field, value in zip(fields, values.values(), strict=True)
-    ]
+    fields = [cast("models.Field[Any, Any]", model._meta.get_field(name)) for name in names]
+    # Whole numbers, of which most rows have many, are what they are on either store.
+    prepares = [(field.get_db_prep_save, isinstance(field, UsdField)) for field in fields]
+
+    def prepare(values: Iterable[Any]) -> list[Any]:
+        return [
+            value if type(value) is int and not is_usd else prepare_one(value, database)
+            for (prepare_one, is_usd), value in zip(prepares, values, strict=True)
+        ]
+
+    return prepare
 
 
 # --- SQL: all names in the statements come from the models ----------------------------------------

@@ -63,7 +63,8 @@ class PersonBucket(Bucket):
 class UsageBucket(Bucket):
     """Of one model, or one endpoint of what is no model, for all people of an organisation.
 
-    `durations` and `ttfts` count calls by how long they took (analytics/histograms.py).
+    What was written in chats is in one without provider, endpoint and model. `durations` and
+    `ttfts` count calls by how long they took (analytics/histograms.py).
     """
 
     provider = models.CharField(max_length=64)
@@ -76,6 +77,8 @@ class UsageBucket(Bucket):
     output_tokens = _count("outputTokens")
     reasoning_tokens = _count("reasoningTokens")
     duration_ms = _count("durationMs")
+    chats = _count()
+    messages = _count()
     durations = models.JSONField(default=dict)
     ttfts = models.JSONField(default=dict)
 

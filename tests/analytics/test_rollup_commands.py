@@ -36,7 +36,7 @@ def test_what_is_right_is_said_to_be_right(two_days):
 def test_a_difference_is_told_and_ends_with_a_fault_until_it_is_mended(two_days):
     UsageBucket.objects.filter(span=DAY, start__day=1).update(calls=7)
 
-    with pytest.raises(CommandError, match=r"^1 of \d+ days differ from the ledger"):
+    with pytest.raises(CommandError, match=r"^Of \d+ days and their weeks 2 differ from"):
         run("check_rollups")
     said = run("rebuild_rollups")
 

@@ -31,8 +31,9 @@ def mongod_path() -> str | None:
 class MongoServer:
     """One node that can be stopped and started again on the same port and files."""
 
-    def __init__(self, binary: str, folder: Path) -> None:
+    def __init__(self, binary: str, folder: Path, *, cache_gib: float = 0.25) -> None:
         self.binary, self.folder, self.port = binary, folder, free_port()
+        self.cache_gib = cache_gib
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,7 +51,7 @@ class MongoServer:
         command = [
             *(self.binary, "--dbpath", str(self.folder), "--port", str(self.port)),
             *("--bind_ip", "127.0.0.1", "--nounixsocket", "--replSet", "rs0"),
-            *("--oplogSize", "16", "--wiredTigerCacheSizeGB", "0.25"),
+            *("--oplogSize", "16", "--wiredTigerCacheSizeGB", str(self.cache_gib)),
             *("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=8MB)"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
         ]
@@ -101,14 +102,14 @@ class MongoServer:
 
 
 @contextmanager
-def mongod() -> Iterator[MongoServer | None]:
+def mongod(*, cache_gib: float = 0.25) -> Iterator[MongoServer | None]:
     """A running server, or None where there is no mongod to run."""
     binary = mongod_path()
     if binary is None:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="chatcore-mongod-") as folder:
-        server = MongoServer(binary, Path(folder))
+        server = MongoServer(binary, Path(folder), cache_gib=cache_gib)
         try:
             server.start()
             yield server
