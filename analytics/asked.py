@@ -92,10 +92,17 @@ def _scope(viewer: Viewer, query: ReportQuery) -> tuple[UUID | None, Scope]:
     return key, frozenset([key])
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo | None:
+    """The time zone of that name, if there is one."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         # A folder of names is one of the errors of the system.
-        fault = "is the name of a time zone, such as Europe/Berlin"
-        raise validation.invalid("tz", fault) from error
+        return None
+
+
+def _zone(name: str) -> ZoneInfo:
+    zone = zone_of(name)
+    if zone is None:
+        raise validation.invalid("tz", "is the name of a time zone, such as Europe/Berlin")
+    return zone

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest
 
-from analytics.asked import CUSTOM, Asked
+from analytics.asked import CUSTOM, Asked, zone_of
 from analytics.report_shapes import ReportQuery
 from analytics.tables import PARAMETERS, link
 from chatcore import validation
@@ -33,11 +32,11 @@ def parameters(request: HttpRequest) -> dict[str, str]:
 
 def report_query(request: HttpRequest, params: Mapping[str, str], now: datetime) -> ReportQuery:
     """What the data is asked with. Raises Invalid for a name that is unknown."""
-    zone = params.get("tz") or _zone_of_browser(request)
+    name = params.get("tz") or _zone_of_browser(request)
     asked_for = {name: value for name, value in params.items() if name not in PARAMETERS}
-    if zone in _zones():
-        asked_for |= _as_moments(asked_for, ZoneInfo(zone), now)
-    return validation.convert({**asked_for, "tz": zone}, ReportQuery, strict=False)
+    if (zone := zone_of(name)) is not None:
+        asked_for |= _as_moments(asked_for, zone, now)
+    return validation.convert({**asked_for, "tz": name}, ReportQuery, strict=False)
 
 
 def window_only(params: Mapping[str, str]) -> dict[str, str]:
@@ -93,9 +92,4 @@ def _as_text(moment: datetime) -> str:
 
 def _zone_of_browser(request: HttpRequest) -> str:
     name = request.COOKIES.get(ZONE_COOKIE, "")
-    return name if name in _zones() else "UTC"
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return name if name and zone_of(name) else "UTC"

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import Any, TypeVar
 from uuid import UUID
@@ -26,6 +26,7 @@ SERVICE = ("provider", "endpoint", "model")
 
 # What is shown by day or hour.
 STEP_SUMS = ("calls", "errors", "unpriced_calls", "cost_usd", *rollups.TOKENS)
+CALL_FIELDS = tuple(name for name in rollups.USAGE_FIELDS if name != "organization_id")
 WRITTEN_FIELDS = ("user_id", "chats", "messages", "created_at")
 
 
@@ -54,6 +55,32 @@ class Cover:
         self.spans = Counter({part: sign for part, sign in self.spans.items() if sign})
 
 
+class Edge:
+    """What the ledger has of a time too short for a bucket."""
+
+    def __init__(self, calls: list[Any], written: list[Any]) -> None:
+        self.calls, self.written = calls, written
+
+    @cached_property
+    def people(self) -> dict[UUID, Sums]:
+        people: defaultdict[UUID, Sums] = defaultdict(Counter)
+        for call in self.calls:
+            _add(people[call.user_id], rollups.of_person(call))
+        for written in self.written:
+            _add(people[written.user_id], rollups.of_activity(written))
+        return people
+
+    @cached_property
+    def services(self) -> dict[Service, Sums]:
+        services: defaultdict[Service, Sums] = defaultdict(Counter)
+        for call in self.calls:
+            # One by one: durations are counted, not added up.
+            _add(services[call.provider, call.endpoint, call.model], rollups.of_usage(call))
+        for written in self.written:
+            _add(services[rollups.NO_SERVICE], rollups.of_activity(written))
+        return services
+
+
 class Reader:
     """Sums of windows in one scope, by the names of `rollups`, dollars as the store has them.
 
@@ -62,7 +89,7 @@ class Reader:
 
     def __init__(self, scope: Scope, now: datetime, windows: Iterable[Window] = ()) -> None:
         self.scope, self.now = scope, now
-        self._at_edges: dict[Window, tuple[list[Any], list[Any]]] = {}
+        self._at_edges: dict[Window, Edge] = {}
         self._read_edges(edge for window in windows for edge in Cover(window, now).edges)
 
     def of_people(self, window: Window) -> dict[UUID, Sums]:
@@ -73,36 +100,26 @@ class Reader:
             parts = [part for part, each in cover.spans.items() if each == sign]
             rows = self._buckets(PersonBucket, parts).values_list("user_id").annotate(*PERSON)
             for user_id, *sums in rows.order_by().iterator():
-                _add(people[user_id], zip(rollups.PERSON_SUMS, sums, strict=True), sign)
-        for call, sign in self._calls(cover):
-            _add(people[call.user_id], rollups.of_person(call).items(), sign)
-        for written, sign in self._written(cover):
-            _add(people[written.user_id], rollups.of_activity(written).items(), sign)
+                _add(people[user_id], dict(zip(rollups.PERSON_SUMS, sums, strict=True)), sign)
+        for edge, sign in self._edges(cover):
+            for user_id, each in edge.people.items():
+                _add(people[user_id], each, sign)
         return _without_nothing(people)
 
     def of_all(self, window: Window) -> Sums:
         """As `of_people`, of all of them together, which needs no bucket of theirs."""
         whole: Sums = Counter()
-        cover = Cover(window, self.now)
-        for service, sums, sign in self._of_services(cover):
-            _add(whole, rollups.as_person(service, dict(sums)).items(), sign)
-        for call, sign in self._calls(cover):
-            _add(whole, rollups.of_person(call).items(), sign)
-        for written, sign in self._written(cover):
-            _add(whole, rollups.of_activity(written).items(), sign)
+        for service, sums, sign in self._of_services(Cover(window, self.now)):
+            _add(whole, rollups.as_person(service, sums), sign)
         return whole
 
     def of_services(self, window: Window) -> dict[Service, Sums]:
         """What was used of each model and endpoint; bins of durations as in "durations.17"."""
         services: defaultdict[Service, Sums] = defaultdict(Counter)
-        cover = Cover(window, self.now)
         histograms = rollups.HISTOGRAMS[UsageBucket]
-        for service, sums, sign in self._of_services(cover, *histograms):
+        for service, sums, sign in self._of_services(Cover(window, self.now), *histograms):
             if service != rollups.NO_SERVICE:
                 _add(services[service], sums, sign)
-        for call, sign in self._calls(cover):
-            service = call.provider, call.endpoint, call.model
-            _add(services[service], rollups.of_usage(call).items(), sign)
         return _without_nothing(services)
 
     def of_models_by_step(self, steps: Mapping[datetime, Window]) -> dict[datetime, Sums]:
@@ -113,24 +130,28 @@ class Reader:
             cover = Cover(window, self.now)
             for part, sign in cover.spans.items():
                 steps_of[part].append((step, sign))
-            for call, sign in self._calls(cover):
-                if call.model:
-                    _add(totals[step], rollups.of_usage(call).items(), sign)
+            for edge, sign in self._edges(cover):
+                for (_, _, model), each in edge.services.items():
+                    if model:
+                        _add(totals[step], each, sign)
         buckets = self._buckets(UsageBucket, steps_of).exclude(model="").order_by()
-        for span, start, *sums in buckets.values_list("span", "start").annotate(*STEP):
+        for span, start, *found in buckets.values_list("span", "start").annotate(*STEP):
+            sums = dict(zip(STEP_SUMS, found, strict=True))
             for step, sign in steps_of[span, start]:
-                _add(totals[step], zip(STEP_SUMS, sums, strict=True), sign)
+                _add(totals[step], sums, sign)
         return totals
 
     def _of_services(
         self, cover: Cover, *histograms: str
-    ) -> Iterator[tuple[Service, Iterable[tuple[str, int]], int]]:
+    ) -> Iterator[tuple[Service, Mapping[str, int], int]]:
         names = ("span", "start", *SERVICE, *rollups.USAGE_SUMS, *histograms)
         rows = self._buckets(UsageBucket, cover.spans).values_list(*names)
         for span, start, provider, endpoint, model, *values in rows.iterator():
-            fields = dict(zip(names[5:], values, strict=True))
-            sums = rollups.as_sums(fields).items()
+            sums = rollups.as_sums(dict(zip(names[5:], values, strict=True)))
             yield (provider, endpoint, model), sums, cover.spans[span, start]
+        for edge, sign in self._edges(cover):
+            for service, each in edge.services.items():
+                yield service, each, sign
 
     def _buckets(
         self, model: type[Bucket], parts: Iterable[tuple[int, datetime]]
@@ -143,18 +164,10 @@ class Reader:
         buckets = in_scope(model._default_manager.all(), self.scope)
         return buckets.filter(reduce(or_, which)) if which else buckets.none()
 
-    def _calls(self, cover: Cover) -> Iterator[tuple[Any, int]]:
-        """Rows of the ledger at the edges, one by one: durations are counted, not added up."""
+    def _edges(self, cover: Cover) -> Iterator[tuple[Edge, int]]:
         self._read_edges(cover.edges)
         for edge, sign in cover.edges.items():
-            for call in self._at_edges[edge][0]:
-                yield call, sign
-
-    def _written(self, cover: Cover) -> Iterator[tuple[Any, int]]:
-        self._read_edges(cover.edges)
-        for edge, sign in cover.edges.items():
-            for written in self._at_edges[edge][1]:
-                yield written, sign
+            yield self._at_edges[edge], sign
 
     def _read_edges(self, edges: Iterable[Window]) -> None:
         """Those that were not read yet."""
@@ -165,11 +178,11 @@ class Reader:
             or_, (Q(created_at__gte=edge.start, created_at__lt=edge.end) for edge in unread)
         )
         usage = in_scope(UsageRecord.objects.filter(which), self.scope)
-        calls = list(usage.values_list(*rollups.USAGE_FIELDS, named=True))
+        calls = list(usage.values_list(*CALL_FIELDS, named=True))
         activity = in_scope(ActivityRecord.objects.filter(which), self.scope)
         written = list(activity.values_list(*WRITTEN_FIELDS, named=True))
         for edge in unread:
-            self._at_edges[edge] = (
+            self._at_edges[edge] = Edge(
                 [row for row in calls if edge.start <= row.created_at < edge.end],
                 [row for row in written if edge.start <= row.created_at < edge.end],
             )
@@ -204,7 +217,7 @@ def _without_nothing(totals: Mapping[Key, Sums]) -> dict[Key, Sums]:
     return {key: sums for key, sums in totals.items() if any(sums.values())}
 
 
-def _add(sums: Sums, more: Iterable[tuple[str, int]], sign: int) -> None:
-    for name, number in more:
+def _add(sums: Sums, more: Mapping[str, int], sign: int = 1) -> None:
+    for name, number in more.items():
         if number:
             sums[name] += sign * number

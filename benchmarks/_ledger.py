@@ -1,7 +1,7 @@
 """Fills a new store with a ledger, and prints what reports of it cost, as JSON in seconds.
 
 `python -m benchmarks._ledger 1000000`, for analytics.py: calls of 500 people and 8 models over 90
-days, the same at every run.
+days, the same at every run. A store that is filled already is measured as it is.
 """
 
 import gc
@@ -55,6 +55,18 @@ randomly = random.Random(5)
 def main(size: int) -> None:
     gc.disable()
     call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+    figures: dict[str, float] = {}
+    if not User.objects.exists():
+        make(figures, size)
+    window = Window(NOW - timedelta(days=30), NOW)
+    figures["report"] = median(RUNS, lambda: report(window, "UTC"))
+    figures["report in Kolkata"] = median(RUNS, lambda: report(window, "Asia/Kolkata"))
+    figures["plain"] = median(PLAIN_RUNS, lambda: plain(window))
+    record(figures, User.objects.earliest("email"))
+    print(json.dumps(figures))
+
+
+def make(figures: dict[str, float], size: int) -> None:
     organization = Organization.objects.create(name="Acme")
     people = [
         User(
@@ -65,18 +77,11 @@ def main(size: int) -> None:
         for number in range(PEOPLE)
     ]
     User.objects.bulk_create(people)
-    figures: dict[str, float] = {}
     with timed(figures, "filled"):
         fill(organization.pk, [person.pk for person in people], size)
     with timed(figures, "rebuilt"):
         for day in rollups.days(None, NOW):
             rollups.rebuild(day)
-    window = Window(NOW - timedelta(days=30), NOW)
-    figures["report"] = median(RUNS, lambda: report(window, "UTC"))
-    figures["report in Kolkata"] = median(RUNS, lambda: report(window, "Asia/Kolkata"))
-    figures["plain"] = median(PLAIN_RUNS, lambda: plain(window))
-    record(figures, people[0])
-    print(json.dumps(figures))
 
 
 @contextmanager
