@@ -7,5 +7,5 @@ from django.dispatch import Signal
 written = Signal()
 
 # A chat got another title, or went into the trash or out of it, and that is stored: its
-# `conversation`, as it is now.
+# `conversation`, as it is now. Whoever changes one sends it, behind the transaction.
 changed = Signal()

@@ -40,4 +40,6 @@ export function editName(link, title, onEnd) {
   link.replaceWith(field);
   field.focus();
   field.select();
+  // Its beginning is what tells chats apart.
+  field.scrollLeft = 0;
 }
