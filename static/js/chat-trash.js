@@ -20,13 +20,14 @@ export function setUpTrash({ api, show, onRestored, onFailed, say }) {
     scroller: view,
     foot,
     load: (cursor, signal) => api.list({ cursor, signal, deleted: "true" }),
-    onPage({ chats, nextCursor }, isFirst) {
-      if (isFirst) list.replaceChildren();
+    onPage({ chats, nextCursor }) {
       isWhole = nextCursor === null;
-      list.append(...chats.map(asItem));
+      list.append(...chats.filter(({ id }) => itemOf(id) === null).map(asItem));
       settle();
     },
   });
+
+  const itemOf = (id) => list.querySelector(`[data-id="${id}"]`);
 
   function settle() {
     view.dataset.state = isWhole && list.children.length === 0 ? "empty" : "ready";
@@ -36,6 +37,7 @@ export function setUpTrash({ api, show, onRestored, onFailed, say }) {
     const title = chat.title || "Untitled";
     const item = document.createElement("li");
     item.className = "deleted";
+    item.dataset.id = chat.id;
     const name = document.createElement("span");
     name.className = "deleted-title";
     name.dir = "auto";
@@ -91,4 +93,13 @@ export function setUpTrash({ api, show, onRestored, onFailed, say }) {
     event.stopPropagation();
     close();
   });
+
+  return {
+    /** One more was deleted, perhaps while the trash was being read. */
+    add(chat) {
+      if (view.hidden || itemOf(chat.id) !== null) return;
+      list.prepend(asItem(chat));
+      settle();
+    },
+  };
 }

@@ -44,7 +44,7 @@ export function setUpSidebar({ page, currentId, onRenamed }) {
     if (name !== null) frame.openSection("chats");
   }
   const search = setUpSearch({ api, say, show });
-  setUpTrash({ api, say, show, onRestored: (chat) => list.change(chat), onFailed: tell });
+  const trash = setUpTrash({ api, say, show, onRestored: (chat) => list.change(chat), onFailed: tell });
 
   // --- What can be done with a chat ---------------------------------------------------------
   function tell(error) {
@@ -89,6 +89,7 @@ export function setUpSidebar({ page, currentId, onRenamed }) {
       saveErrand({ deleted: chat });
       location.assign(newChat.href);
     } else {
+      trash.add(chat);
       offerToUndo(chat);
     }
   }
@@ -150,6 +151,7 @@ export function setUpSidebar({ page, currentId, onRenamed }) {
       }
       const chat = { id, title, updatedAt: Date.parse(updatedAt) };
       list.remove(id);
+      trash.add(chat);
       if (id === currentId() && !deletedHere.has(id)) {
         toast("This chat was moved to the trash.", { label: "Undo", press: () => undo(chat, false) });
       }

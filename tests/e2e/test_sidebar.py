@@ -488,3 +488,38 @@ def test_usage_is_drawn_by_day_and_told_in_words(alice, provider):
         "all => all.map(each => each.getAttribute('height'))"
     )
     assert heights == ["0"] * 30 + ["48"]
+
+
+# --- On a phone -----------------------------------------------------------------------------------
+@on_sqlite
+def test_on_a_phone_all_of_it_is_done_in_the_drawer(alice, server, open_page):
+    add_chats(server, 60)
+    page = open_page(**PHONE, storage_state=alice.context.storage_state())
+    page.goto(server.url)
+    page.get_by_role("button", name="Open the list of chats").tap()
+    menu = page.locator('.chat-item:has(a[data-id="chat-2"])').get_by_role(
+        "button", name="Actions for"
+    )
+
+    menu.tap()
+    page.get_by_role("menuitem", name="Rename").tap()
+    page.get_by_role("textbox", name="Name of the chat").fill("The landlord")
+    page.keyboard.press("Enter")
+    expect(chat(page, 2)).to_have_text("The landlord")
+    menu.tap()
+    page.get_by_role("menuitem", name="Delete").tap()
+    expect(chat(page, 2)).to_have_count(0)
+    page.get_by_role("button", name="Trash").tap()
+    page.get_by_role("button", name="Restore The landlord").tap()
+    expect(page.get_by_text("The trash is empty.")).to_be_visible()
+    page.get_by_role("button", name="Back to the chats").tap()
+    expect(chat(page, 2)).to_be_visible()
+    page.locator("#chats-view").evaluate("view => view.scrollTo(0, view.scrollHeight)")
+    expect(page.locator("#chat-list a")).to_have_count(60)
+    page.get_by_role("button", name="AI Usage").tap()
+    expect(page.locator("#usage table")).to_be_hidden()
+    page.get_by_label("Search chats").fill("needle")
+    page.locator("#search-list a").tap()
+
+    expect(page).to_have_url(f"{server.url}/c/chat-3")
+    expect(chat(page, 3)).to_be_hidden()
