@@ -188,8 +188,9 @@ class AssistantConsumer(AsyncWebsocketConsumer):
 
     # --- What the process's list of sockets asks of each ----------------------------------------
     def hear(self, frame: Mapping[str, Any]) -> None:
-        """News for this person, unless this socket has made them itself."""
-        if frame["requestId"] not in self.asked:
+        """News for this person, unless this socket has them already: it asked, or it follows."""
+        is_followed = frame["type"] == "ended" and UUID(frame["generationId"]) in self.followers
+        if frame.get("requestId") not in self.asked and not is_followed:
             self._do(self._send(frame))
 
     def drop(self) -> None:

@@ -4,6 +4,7 @@ Those of a client are in assistant/client_frames.py.
 """
 
 from typing import Any, Literal, TypedDict, cast
+from uuid import UUID
 
 from assistant.answer_log import AnswerLog
 from assistant.events import (
@@ -65,6 +66,23 @@ class Begun(TypedDict):
     answerId: str
     model: str
     question: AskedQuestion
+
+
+class Ended(TypedDict):
+    """An answer of this person's is not being made any more, however it ended."""
+
+    type: Literal["ended"]
+    generationId: str
+
+
+class Changed(TypedDict):
+    """A chat of this person's got another title, or went into the trash or out of it."""
+
+    type: Literal["changed"]
+    conversationId: str
+    title: str
+    updatedAt: str
+    isDeleted: bool
 
 
 class ConversationFrame(TypedDict):
@@ -197,6 +215,8 @@ ServerFrame = (
     | Pong
     | Started
     | Begun
+    | Ended
+    | Changed
     | ConversationFrame
     | Unchanged
     | Snapshot
@@ -260,6 +280,20 @@ def begun(turn: Turn) -> Begun:
             "parentId": asked.parent_id,
             "text": asked.content,
         },
+    }
+
+
+def ended(generation_id: UUID) -> Ended:
+    return {"type": "ended", "generationId": str(generation_id)}
+
+
+def changed(conversation: Conversation) -> Changed:
+    return {
+        "type": "changed",
+        "conversationId": conversation.client_id,
+        "title": conversation.title,
+        "updatedAt": conversation.updated_at.isoformat(),
+        "isDeleted": conversation.deleted_at is not None,
     }
 
 

@@ -34,6 +34,7 @@ from assistant.tools.toolbox import Toolbox
 from chatcore import clock
 from chatcore.db import in_thread, report_away, store_breaker, store_is_away
 from chatcore.ids import new_id
+from conversations.models import Conversation
 
 logger = logging.getLogger("chatcore.generations")
 
@@ -148,9 +149,22 @@ class Registry:
             await generation.run()
         finally:
             del self._running[generation.id]
+        self._tell(str(generation.record.user_id), frames.ended(generation.id))
         if self._relay is not None:
             await self._relay.publish([generation])
             await self._relay.publish_end(generation.id, generation.status, generation.error)
+
+    def chat_changed(self, sender: object, *, conversation: Conversation, **_: object) -> None:
+        """A receiver of `conversations.signals.changed`, in a thread: pages show it."""
+        if self._loop is not None and not self._loop.is_closed():
+            user, frame = str(conversation.user_id), frames.changed(conversation)
+            self._loop.call_soon_threadsafe(self._tell, user, frame, context=Context())
+
+    def _tell(self, user: str, frame: frames.Ended | frames.Changed) -> None:
+        """To all sockets of a person, in whatever process."""
+        sockets.tell(user, frame)
+        if self._relay is not None:
+            self._hold(self._relay.tell({"user": user, "frame": frame}))
 
     async def stop(self, record: Generation) -> None:
         """Stop an answer, in whatever process it is made; elsewhere it takes up to a second."""
@@ -277,6 +291,8 @@ class Registry:
         interrupted = await in_thread(saving.interrupt, silent, clock.now(), replays=replays)
         if interrupted:
             logger.warning("Answers whose process was gone, now interrupted: %d", len(interrupted))
+            for key, user in (await in_thread(saving.people_of, interrupted)).items():
+                self._tell(str(user), frames.ended(key))
         if self._relay is not None:
             for key in interrupted:
                 await self._relay.publish_end(key, GenerationStatus.INTERRUPTED, None)

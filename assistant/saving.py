@@ -269,6 +269,11 @@ def interrupt(
     return interrupted
 
 
+def people_of(generations: Collection[UUID]) -> dict[UUID, UUID]:
+    """Whose these are."""
+    return dict(Generation.objects.filter(pk__in=generations).values_list("pk", "user_id"))
+
+
 def _most(generation: Generation, replays: Mapping[UUID, Progress] | None) -> Progress:
     saved = _saved(generation)
     replay = (replays or {}).get(generation.pk)

@@ -26,6 +26,13 @@ class RunningAnswer(TypedDict):
     parentId: str
 
 
+class RunningChat(TypedDict):
+    """A chat in which an answer is being made."""
+
+    conversationId: str
+    generationId: str
+
+
 class Shown(TypedDict):
     messages: list[ShownMessage]
     running: RunningAnswer | None
@@ -40,6 +47,15 @@ def shown(conversation: Conversation) -> Shown:
         "messages": [_message(message) for message in branch(messages, leaf_id)],
         "running": _running(running) if running else None,
     }
+
+
+def running_chats(user: User) -> list[RunningChat]:
+    """The answers that are being made for this person; those of a chat may be several."""
+    found = Generation.objects.for_user(user).running()
+    return [
+        {"conversationId": chat, "generationId": str(key)}
+        for key, chat in found.values_list("pk", "conversation__client_id")
+    ]
 
 
 def since(

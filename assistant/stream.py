@@ -15,6 +15,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import still_valid
@@ -22,8 +23,9 @@ from accounts.models import User
 from assistant import event_stream, saving, turns
 from assistant.generations import registry
 from assistant.models import Generation, GenerationQuerySet, GenerationStatus
+from assistant.shown import running_chats
 from assistant.ui_messages import START, Position
-from assistant.ui_requests import StreamRequest, ToolDecision, question_of
+from assistant.ui_requests import RunningChats, StreamRequest, ToolDecision, question_of
 from chatcore import errors, limits, validation
 from chatcore.db import in_thread
 from chatcore.rest import JSONRenderer
@@ -186,6 +188,20 @@ class DecisionView(_StreamView):
             raise errors.NotFound("There is no such answer.")
         async_to_sync(registry.decide)(found.generation, given.tool_call_id, given.decision)
         return HttpResponse(status=204)
+
+
+class RunningView(_StreamView):
+    """The answers that are being made for whoever asks."""
+
+    http_method_names = ["get", "head", "options"]
+
+    @extend_schema(
+        operation_id="listRunningAnswers",
+        summary="List the answers that are being made",
+        responses={200: RunningChats, **errors_of()},
+    )
+    def get(self, request: Request) -> Response:
+        return Response({"running": running_chats(_user(request))})
 
 
 def _user(request: Request) -> User:

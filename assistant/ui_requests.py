@@ -29,6 +29,19 @@ class UIMessage(Struct):
     parts: list[dict[str, Any]]
 
 
+class RunningChat(Struct, rename="camel"):
+    """A chat in which an answer is being made."""
+
+    conversation_id: str
+    generation_id: UUID
+
+
+class RunningChats(Struct):
+    """The answers that are being made; those of one chat may be several."""
+
+    running: list[RunningChat]
+
+
 class StreamRequest(Struct, rename="camel"):
     """What `DefaultChatTransport` posts, and two fields of ours. Other fields are ignored.
 

@@ -7,6 +7,7 @@ urlpatterns = [
     path("", views.chat, name="chat"),
     path("c/<str:conversation_id>", views.chat, name="conversation"),
     path("api/assistant/stream", stream.StreamView.as_view(), name="stream"),
+    path("api/assistant/running", stream.RunningView.as_view(), name="running"),
     path("api/assistant/decisions", stream.DecisionView.as_view(), name="decisions"),
     # The second address is the one that the AI SDK makes of the first.
     path(

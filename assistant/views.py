@@ -11,11 +11,12 @@ from accounts.permissions import may_administer, may_see_reports
 from accounts.sessions import person
 from assistant import catalog
 from assistant.client_frames import MAX_TEXT_CHARACTERS
-from assistant.shown import Shown, shown
+from assistant.shown import Shown, running_chats, shown
 from conversations import pages
 from conversations.models import Conversation
 
-LISTED_CONVERSATIONS = 200
+# The first page of the list; the page's script asks the API for more.
+LISTED_CONVERSATIONS = 50
 
 
 @never_cache
@@ -28,7 +29,7 @@ def chat(request: HttpRequest, conversation_id: str | None = None) -> HttpRespon
         conversation = mine.filter(client_id=conversation_id).first()
         if conversation is None:
             raise Http404
-    listed, _ = pages.chats(
+    listed, key = pages.chats(
         person(request).pk, deleted=False, after=None, limit=LISTED_CONVERSATIONS
     )
     context = {
@@ -37,7 +38,14 @@ def chat(request: HttpRequest, conversation_id: str | None = None) -> HttpRespon
         "models": catalog.choices(),
         "may_administer": may_administer(request.user),
         "may_see_reports": may_see_reports(request.user),
-        "page": {"userId": str(person(request).pk), **_page_data(conversation)},
+        "page": {
+            "userId": str(person(request).pk),
+            **_page_data(conversation),
+            "list": {
+                "nextCursor": pages.cursor_of(key) if key else None,
+                "running": running_chats(person(request)),
+            },
+        },
     }
     return render(request, "assistant/chat.html", context)
 

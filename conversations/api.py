@@ -22,7 +22,7 @@ from chatcore import cache, clock, limits, validation
 from chatcore.db import in_transaction
 from chatcore.rest import encode
 from chatcore.schema import errors_of
-from conversations import pages, saving
+from conversations import pages, saving, signals
 from conversations.cache import CHAT_SECONDS, LIST_SECONDS, chat_key, list_key, tag_of
 from conversations.models import Conversation
 from conversations.saving import Meant
@@ -78,8 +78,8 @@ class ConversationsView(APIView):
             OpenApiParameter(
                 "q",
                 {"type": "string", "minLength": 1, "maxLength": MAX_QUERY_CHARACTERS},
-                description="Those with this text in their title or in a message. A page may have"
-                " fewer than `limit` and still a `nextCursor`.",
+                description="Those with this text in their title or in a message, which `snippet`"
+                " then shows. A page may have fewer than `limit` and still a `nextCursor`.",
             ),
             OpenApiParameter("deleted", bool, description="The trash, or one from the trash."),
             OpenApiParameter("before", _ID, description="With `id`: messages before this one."),
@@ -173,6 +173,8 @@ class RestoreView(APIView):
 
 
 def _done(conversation: Conversation) -> Response:
+    # Whoever fails to hear of it: the change itself is done.
+    signals.changed.send_robust(Conversation, conversation=conversation)
     done = Done(success=True, id=conversation.client_id, version=conversation.version)
     return Response(done, headers={"ETag": _etag(conversation.pk, conversation.version)})
 
@@ -191,7 +193,7 @@ def _list(user: User, query: Listing) -> Response:
             found, key = search(user.pk, query.q, deleted=query.deleted, after=after, limit=limit)
         return encode(
             ConversationList(
-                conversations=[pages.summary(row) for row in found],
+                conversations=[pages.listed(row) for row in found],
                 next_cursor=pages.cursor_of(key) if key else None,
             )
         )

@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 
 from chatcore import rows, validation
 from conversations.models import Conversation, Message
-from conversations.shapes import SavedConversation, SavedMessage, SavedMetadata, Summary
+from conversations.shapes import Listed, SavedConversation, SavedMessage, SavedMetadata, Summary
 
 _SUMMARY = (
     *("id", "client_id", "title", "metadata", "message_count", "version"),
@@ -108,6 +109,11 @@ def summary(chat: rows.Row) -> Summary:
         updated_at=chat["updated_at"],
         deleted_at=chat["deleted_at"],
     )
+
+
+def listed(chat: rows.Row) -> Listed:
+    """A chat of a list; a search adds a `snippet` to its row."""
+    return Listed(**msgspec.structs.asdict(summary(chat)), snippet=chat.get("snippet") or UNSET)
 
 
 def _cost(stored: object) -> float | None:

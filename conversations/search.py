@@ -6,7 +6,9 @@ their length whatever is looked for; the stores' own comparisons have inputs for
 One request looks through LOOKED_THROUGH chats and CHARACTERS of text, and gives a cursor to go on.
 """
 
+import re
 from collections.abc import Iterator
+from itertools import accumulate, takewhile
 from uuid import UUID
 
 from chatcore import rows
@@ -18,6 +20,8 @@ BATCH = 500
 CHARACTERS = 10_000_000
 # Of one query, but for a chat that has more by itself.
 MESSAGES = 1_000
+# Of a message that has the text, what a list shows: characters before and behind where it begins.
+BEFORE, BEHIND = 40, 160
 
 
 def search(
@@ -25,6 +29,7 @@ def search(
 ) -> tuple[list[rows.Row], pages.Key | None]:
     """Chats with the text in their title or a message, and the key to go on behind them.
 
+    The row of one with the text in a message has a `snippet` of it, and of a title's None.
     There may be fewer than `limit`, even none, and still a key: then there is more to look through.
     """
     needle = text.casefold()
@@ -39,7 +44,7 @@ def search(
                     continue
                 if len(found) == limit:
                     return found, pages.key_of(found[-1], deleted=deleted)
-                found.append(chat)
+                found.append({**chat, "snippet": matching[chat["id"]]})
             characters += read
             if characters > CHARACTERS:
                 return found, pages.key_of(group[-1], deleted=deleted)
@@ -63,9 +68,11 @@ def _groups(batch: list[rows.Row]) -> Iterator[list[rows.Row]]:
         yield group
 
 
-def _look_through(group: list[rows.Row], needle: str) -> tuple[set[UUID], int]:
-    """The keys of those that match, and how many characters were read."""
-    matching = {chat["id"] for chat in group if needle in chat["title"].casefold()}
+def _look_through(group: list[rows.Row], needle: str) -> tuple[dict[UUID, str | None], int]:
+    """Those that match, each with a snippet or, by its title, None; and the characters read."""
+    matching: dict[UUID, str | None] = {
+        chat["id"]: None for chat in group if needle in chat["title"].casefold()
+    }
     rest = [chat["id"] for chat in group if chat["id"] not in matching]
     said = Message.objects.filter(conversation_id__in=rest).values_list(
         "conversation_id", "content"
@@ -73,6 +80,24 @@ def _look_through(group: list[rows.Row], needle: str) -> tuple[set[UUID], int]:
     characters = 0
     for conversation, content in said.iterator(chunk_size=MESSAGES):
         characters += len(content)
-        if conversation not in matching and needle in content.casefold():
-            matching.add(conversation)
+        if conversation not in matching and (at := content.casefold().find(needle)) >= 0:
+            matching[conversation] = _snippet(content, at)
     return matching, characters
+
+
+def _snippet(content: str, at: int) -> str:
+    """The words around position `at` of the folded content, on one line."""
+    begin = _unfolded(content, at)
+    first, last = max(0, begin - BEFORE), begin + BEHIND
+    before = content[first:begin]
+    if first:
+        # From a word on, unless all of it is one.
+        before = f"…{before.split(maxsplit=1)[-1] if ' ' in before.strip() else before}"
+    behind = content[begin:last] + ("…" if last < len(content) else "")
+    return re.sub(r"\s+", " ", before + behind).strip()
+
+
+def _unfolded(content: str, at: int) -> int:
+    """Which character of the content is at `at` when it is folded: "ß" is two there."""
+    lengths = accumulate(len(character.casefold()) for character in content)
+    return sum(1 for end in takewhile(lambda end: end <= at, lengths))

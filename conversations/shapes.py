@@ -173,6 +173,13 @@ class Summary(Shape):
     deleted_at: datetime | None
 
 
+class Listed(Summary):
+    """A conversation of a list. `snippet`, of a search alone, are the words around the first hit in
+    a message; it is left out where the title is the hit."""
+
+    snippet: str | UnsetType = UNSET
+
+
 class SavedConversation(Summary):
     """`messages` are the newest ones, the oldest of them first.
 
@@ -186,5 +193,5 @@ class SavedConversation(Summary):
 class ConversationList(Shape):
     """`nextCursor` is what to pass as `cursor` for the next page, null at the end."""
 
-    conversations: list[Summary]
+    conversations: list[Listed]
     next_cursor: str | None

@@ -24,9 +24,15 @@ const banner = document.getElementById("banner");
 const greeting = document.getElementById("greeting");
 const announcer = document.getElementById("announcer");
 setOwner(page.userId);
-const sidebar = setUpSidebar();
 
 let conversationId = page.conversationId;
+const sidebar = setUpSidebar({
+  page: page.list,
+  currentId: () => conversationId,
+  onRenamed(id, title) {
+    if (id === conversationId) showTitle(title);
+  },
+});
 let messages = []; // the branch that is shown, first to last
 let pending = null; // {frame, question?, replaced?, isSent, isStopped?}: not yet known to be saved
 let unsure = null; // the frame of a question that may have been saved although it was given back
@@ -158,14 +164,19 @@ function onStarted(frame) {
   page.conversationId = conversationId;
   if (location.pathname === "/") history.replaceState(null, "", `/c/${conversationId}`);
   composer.rename(conversationId);
-  document.title = `${frame.title} – Chatcore`;
-  document.getElementById("chat-title").textContent = frame.title;
+  showTitle(frame.title);
   sidebar.raise(conversationId, frame.title, { isCurrent: true });
   begin(frame.generationId, frame.answerId, frame.messageId);
   if (isStopped) stop();
 }
 
+function showTitle(title) {
+  document.title = `${title} – Chatcore`;
+  document.getElementById("chat-title").textContent = title;
+}
+
 function begin(generationId, answerId, parentId) {
+  sidebar.began(conversationId, generationId);
   const answer = thread.addAnswer({ id: answerId, parentId });
   answer.wait();
   messages.push(answer);
@@ -178,6 +189,7 @@ function begin(generationId, answerId, parentId) {
 function onBegun({ conversationId: id, title, generationId, answerId, question }) {
   const isShown = id === conversationId;
   sidebar.raise(id, title, { isCurrent: isShown });
+  sidebar.began(id, generationId);
   if (!isShown || pending !== null || running !== null) return;
   const place = messages.findIndex((message) => message.id === question.id);
   if (place >= 0) {
@@ -217,6 +229,7 @@ function onConversation(frame) {
 }
 
 function end(status, error) {
+  sidebar.ended(running.generationId);
   running.answer.end(status, error);
   running = null;
   announcer.textContent = status === "done" ? "The answer is complete." : "The answer has ended.";
@@ -281,6 +294,8 @@ function onTool(what, frame) {
 const handlers = {
   started: onStarted,
   begun: onBegun,
+  ended: ({ generationId }) => sidebar.ended(generationId),
+  changed: (frame) => sidebar.changed(frame),
   conversation: onConversation,
   snapshot: onSnapshot,
   error: onError,
@@ -312,6 +327,7 @@ function onState(state) {
   if (state === "ready") {
     banner.hidden = true;
     goOn();
+    sidebar.ready();
     if (usageIsOld) usage.refresh();
     usageIsOld = false;
   } else if (state === "logged-out") {

@@ -41,3 +41,15 @@ export const savePending = (frame) =>
 
 export const loadModel = () => recall(lasting, "model");
 export const saveModel = (model) => remember(lasting, "model", model);
+
+/** The parts of the sidebar that are closed, by name. static/js/closed-parts.js reads it first. */
+export const loadClosed = () => (recall(lasting, "closed") ?? "").split(" ").filter(Boolean);
+export const saveClosed = (names) => remember(lasting, "closed", names.join(" "));
+
+/** What the next page is to begin with: `{deleted: chat}` or `{rename: id}`. Given once. */
+export const saveErrand = (errand) => remember(ofThisTab, "errand", JSON.stringify(errand));
+export function takeErrand() {
+  const errand = quietly(() => JSON.parse(recall(ofThisTab, "errand") ?? "null"));
+  remember(ofThisTab, "errand", null);
+  return errand;
+}

@@ -1,6 +1,7 @@
 // The sidebar's numbers: what this person has used, and what is left of a budget.
 
 import { inDollars, inTokens } from "./amounts.js";
+import { drawDays } from "./usage-chart.js";
 
 const WARNED = "You have used most of";
 
@@ -47,6 +48,7 @@ export function setUpUsage({ onBudget }) {
       const usage = await response.json();
       fill("today", usage.today);
       fill("30d", usage.totals);
+      drawDays(document.getElementById("usage-days"), usage.byDay);
       fillBudget(usage.budget);
       section.dataset.state = "ready";
     } catch {

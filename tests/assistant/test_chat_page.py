@@ -44,6 +44,7 @@ def test_a_new_chat_is_empty(client, bob):
         "messages": [],
         "running": None,
         "maxTextCharacters": 200_000,
+        "list": {"nextCursor": None, "running": []},
     }
 
 
@@ -117,9 +118,40 @@ def test_the_page_takes_few_queries_however_long_the_list_is(
         begin(bob, "Hello", f"r{number}", f"c{number}")
     client.force_login(bob)
 
-    # session, person, chat, list, messages, running
-    with django_assert_max_num_queries(6):
+    # session, person, chat, list, messages, running in it, running in any
+    with django_assert_max_num_queries(7):
         client.get("/c/c1")
+
+
+def test_the_page_has_fifty_chats_where_answers_run_in_them_and_where_to_go_on(
+    client, bob, settings
+):
+    settings.ASSISTANT_LIMIT = settings.RUNNING_LIMIT = None
+    for number in range(51):
+        turn = begin(bob, "Hello", f"r{number}", f"c{number}")
+        if number != 50:
+            finish(turn)
+    client.force_login(bob)
+
+    response = client.get("/")
+
+    of_list = page_data(response)["list"]
+    listed = re.findall(r'data-id="(\w+)"', response.text)
+    assert listed == [f"c{number}" for number in range(50, 0, -1)]
+    assert of_list["running"] == [
+        {"conversationId": "c50", "generationId": str(turn.generation.pk)}
+    ]
+    following = client.get(f"/api/assistant/conversations?cursor={of_list['nextCursor']}").json()
+    assert [chat["id"] for chat in following["conversations"]] == ["c0"]
+    assert client.get("/api/assistant/running").json() == {"running": of_list["running"]}
+
+
+def test_nobody_sees_what_runs_for_somebody_else(client, alice, bob):
+    begin(bob)
+    client.force_login(alice)
+
+    assert page_data(client.get("/"))["list"]["running"] == []
+    assert client.get("/api/assistant/running").json() == {"running": []}
 
 
 def test_the_policy_lets_nothing_run_that_is_not_ours(client, bob):

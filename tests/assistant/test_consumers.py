@@ -18,6 +18,7 @@ from assistant.models import Generation
 from assistant.sockets import STALLED_SECONDS, sockets
 from chatcore.env import Rate
 from conversations.models import Conversation, Message
+from tests.conversations.api import Api
 from tests.fakes.provider import WORDS, Reply
 
 pytestmark = [
@@ -411,7 +412,7 @@ async def test_other_tabs_of_the_person_hear_of_a_turn_and_follow_it(tab, bob, a
 
     await tab.send(SEND)
     started, *rest = await tab.until("finished")
-    begun = await other.receive()
+    begun, ended = await other.receive(), await other.receive()
     await other.send({"type": "attach", "generationId": begun["generationId"], "after": 0})
     followed = await other.receive()
 
@@ -421,10 +422,38 @@ async def test_other_tabs_of_the_person_hear_of_a_turn_and_follow_it(tab, bob, a
         **{name: started[name] for name in ("generationId", "answerId")},
         "question": {"id": "m1", "parentId": None, "text": "What is the answer?"},
     }
+    assert ended == {"type": "ended", "generationId": started["generationId"]}
     assert followed["text"] == text_of(rest) == WORDS
-    assert "begun" not in [frame["type"] for frame in rest]
+    assert {"begun", "ended"}.isdisjoint(frame["type"] for frame in rest)
+    assert await tab.socket.receive_nothing()
     assert await stranger.socket.receive_nothing()
     await other.close()
+    await stranger.close()
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_every_tab_of_the_person_hears_of_a_chat_that_the_api_has_changed(
+    tab, bob, alice, is_deleted
+):
+    stranger = await another_tab(alice)
+    await tab.send(SEND)
+    await tab.until("finished")
+    api = await sync_to_async(Api)(bob)
+
+    if is_deleted:
+        await in_store(api.delete)(id="c1")
+    else:
+        await in_store(api.patch)({"id": "c1", "title": "Everything"})
+
+    chat = await Conversation.objects.aget(client_id="c1")
+    assert await tab.receive() == {
+        "type": "changed",
+        "conversationId": "c1",
+        "title": "What is the answer?" if is_deleted else "Everything",
+        "updatedAt": chat.updated_at.isoformat(),
+        "isDeleted": is_deleted,
+    }
+    assert await stranger.socket.receive_nothing()
     await stranger.close()
 
 

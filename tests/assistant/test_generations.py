@@ -390,9 +390,11 @@ async def test_a_process_that_is_going_down_begins_nothing(registry, bob):
 
 
 async def test_the_timer_interrupts_what_a_dead_process_left(bob, registry, monkeypatch):
+    told: list[tuple[str, dict]] = []
     monkeypatch.setattr(generations, "SAVE_SECONDS", 0.02)
+    monkeypatch.setattr(generations.sockets, "tell", lambda *news: told.append(news))
     long_ago = clock.now() - 2 * saving.SILENCE
-    await in_store(turns.begin)(
+    turn = await in_store(turns.begin)(
         bob,
         turns.Question("r1", "c1", "m1", None, "Hello"),
         None,
@@ -403,5 +405,7 @@ async def test_the_timer_interrupts_what_a_dead_process_left(bob, registry, monk
     registry.open()
 
     async with asyncio.timeout(5):
-        while not await in_store(Message.objects.filter(status="interrupted").exists)():
+        while not told:
             await asyncio.sleep(0.02)
+    assert await in_store(Message.objects.filter(status="interrupted").exists)()
+    assert told == [(str(bob.pk), {"type": "ended", "generationId": str(turn.generation.pk)})]

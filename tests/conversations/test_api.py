@@ -293,6 +293,28 @@ def test_search_finds_titles_and_words_whatever_their_case(api, text, expected):
     assert api.ids(q=text) == expected
 
 
+@pytest.mark.parametrize(
+    ("content", "snippet"),
+    [
+        ("Where is the Needle?", "Where is the Needle?"),
+        ("one\n\n two  needle\tthree", "one two needle three"),
+        ("Straße " * 20 + "needle", "…Straße Straße Straße Straße Straße needle"),
+        ("x" * 100 + "needle", f"…{'x' * 40}needle"),
+        ("needle" + "y" * 200, f"needle{'y' * 154}…"),
+    ],
+)
+def test_what_a_search_finds_in_a_message_comes_with_the_words_around_it(api, content, snippet):
+    api.post({"id": "c1", "title": "Hay", "messages": [say("m1", "Hay"), say("m2", content)]})
+    api.post({"id": "c2", "title": "A needle", "messages": [say("m1", content)]})
+
+    _, found = api.get(q="NEEDLE")
+
+    assert [(each["id"], each.get("snippet")) for each in found["conversations"]] == [
+        ("c2", None),
+        ("c1", snippet),
+    ]
+
+
 def test_search_finds_nothing_of_anybody_else(api, alice):
     Api(alice).post({"id": "c1", "title": "Secret plan", "messages": [say("m1", "secret")]})
 

@@ -62,7 +62,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     def heard(message) -> None:
         # What is refused while the server or the network is away is the browser's own complaint.
         is_away = "WebSocket connection" in message.text or (
-            "net::ERR_" in message.text and message.location["url"].endswith("/api/usage")
+            "net::ERR_" in message.text and "/api/" in message.location["url"]
         )
         if message.type == "error" and not is_away:
             complaints.append(message.text)

@@ -1,0 +1,105 @@
+// The trash: what was deleted, and the way back.
+
+import { createPager, newFoot } from "./paged-list.js";
+
+/**
+ * @param {{api: object, show: (view: ?string) => void, onRestored: (chat: object) => void,
+ *   onFailed: (error: Error) => void, say: (text: string) => void}} given
+ */
+export function setUpTrash({ api, show, onRestored, onFailed, say }) {
+  const opener = document.getElementById("trash-button");
+  const view = document.getElementById("trash-view");
+  const back = view.querySelector(".view-back");
+  const list = document.getElementById("trash-list");
+  const restoreButton = document.getElementById("restore-button").content.firstElementChild;
+  const foot = newFoot();
+  list.after(foot);
+  let isWhole = false;
+
+  const pager = createPager({
+    scroller: view,
+    foot,
+    load: (cursor, signal) => api.list({ cursor, signal, deleted: "true" }),
+    onPage({ chats, nextCursor }) {
+      isWhole = nextCursor === null;
+      list.append(...chats.filter(({ id }) => itemOf(id) === null).map(asItem));
+      settle();
+    },
+  });
+
+  const itemOf = (id) => list.querySelector(`[data-id="${id}"]`);
+
+  function settle() {
+    view.dataset.state = isWhole && list.children.length === 0 ? "empty" : "ready";
+  }
+
+  function asItem(chat) {
+    const title = chat.title || "Untitled";
+    const item = document.createElement("li");
+    item.className = "deleted";
+    item.dataset.id = chat.id;
+    const name = document.createElement("span");
+    name.className = "deleted-title";
+    name.dir = "auto";
+    name.title = title;
+    name.textContent = title;
+    const button = restoreButton.cloneNode(true);
+    button.setAttribute("aria-label", `Restore ${title}`);
+    button.addEventListener("click", () => restore(chat, item, button));
+    item.append(name, button);
+    return item;
+  }
+
+  async function restore(chat, item, button) {
+    button.disabled = true;
+    try {
+      await api.restore(chat.id);
+    } catch (error) {
+      button.disabled = false;
+      button.focus();
+      onFailed(error);
+      return;
+    }
+    const neighbour = item.nextElementSibling ?? item.previousElementSibling;
+    item.remove();
+    settle();
+    (neighbour?.querySelector("button") ?? back).focus();
+    say(`${chat.title || "Untitled"} is among your chats again.`);
+    onRestored(chat);
+  }
+
+  function close() {
+    if (view.hidden) return;
+    pager.stop();
+    show(null);
+    opener.focus();
+  }
+
+  opener.addEventListener("click", () => {
+    if (!view.hidden) {
+      close();
+      return;
+    }
+    list.replaceChildren();
+    isWhole = false;
+    settle();
+    show("trash");
+    pager.begin();
+    back.focus();
+  });
+  back.addEventListener("click", close);
+  view.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    close();
+  });
+
+  return {
+    /** One more was deleted, perhaps while the trash was being read. */
+    add(chat) {
+      if (view.hidden || itemOf(chat.id) !== null) return;
+      list.prepend(asItem(chat));
+      settle();
+    },
+  };
+}

@@ -1,0 +1,54 @@
+"""Chats of a person over a year, put into the store of a server that runs."""
+
+import subprocess
+import sys
+
+from tests.server import ROOT, Server
+
+TITLES = (
+    *("Plan the launch of the spring catalogue", "Why does the import stop at row 4,096?"),
+    *("A polite letter to the landlord about the heating", "Ideas for the offsite in Lisbon"),
+    *("Translate the contract into German", "What did we decide about pricing?"),
+)
+
+
+def add_chats(server: Server, count: int, *, hours_apart: float = 0.0, deleted: int = 0) -> None:
+    """Of Alice: numbered from 1, the newest first, `hours_apart`; and so many more in the trash."""
+    call = f"make_chats({count}, {hours_apart}, {deleted})"
+    command = [
+        *(sys.executable, "manage.py", "shell", "-c"),
+        f"from tests.e2e.chats import make_chats; {call}",
+    ]
+    subprocess.run(command, cwd=ROOT, env=server.environment, check=True, capture_output=True)
+
+
+def make_chats(count: int, hours_apart: float, deleted: int) -> None:
+    """Inside the server's Django. Chat 3 says "a needle" in its message."""
+    from datetime import timedelta
+
+    from accounts.models import User
+    from chatcore import clock
+    from conversations.models import Conversation, Message
+
+    alice = User.objects.get(email="alice@acme.example")
+    now = clock.now()
+    for number in range(1, count + deleted + 1):
+        at = now - timedelta(hours=hours_apart * (number - 1), seconds=number)
+        chat = Conversation.objects.create(
+            client_id=f"chat-{number}",
+            user=alice,
+            organization=alice.organization,
+            title=f"{TITLES[number % len(TITLES)]} {number}",
+            message_count=1,
+            updated_at=at,
+            deleted_at=now if number > count else None,
+        )
+        needle = " There is a needle in this hay." if number == 3 else ""
+        Message.objects.create(
+            conversation=chat,
+            client_id="m1",
+            seq=1,
+            role="user",
+            content=f"Tell me more of number {number}.{needle}",
+            created_at=at,
+        )

@@ -1,0 +1,112 @@
+// What the sidebar is made of: groups by day, hits of a search, bars of usage.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { grouped, groupOf, untilMidnight } from "../../static/js/chat-groups.js";
+import { pieces } from "../../static/js/hits.js";
+import { barsOf, inWords } from "../../static/js/usage-chart.js";
+
+// Read at each use of a date: on this day of October Berlin has 25 hours.
+process.env.TZ = "Europe/Berlin";
+const NOW = new Date(2026, 9, 25, 12);
+
+test("a chat is in the group of its day on the calendar of whoever looks", () => {
+  const groups = [
+    [2026, 9, 26, 0, 5],
+    [2026, 9, 25, 0, 0],
+    [2026, 9, 24, 23, 59],
+    [2026, 9, 24, 0, 0],
+    [2026, 9, 23, 23, 59],
+    [2026, 9, 18, 0, 0],
+    [2026, 9, 17, 23, 59],
+    [2026, 8, 25, 0, 0],
+    [2026, 8, 24, 23, 59],
+    [2026, 0, 1],
+    [2025, 11, 31, 23, 59],
+  ].map((moment) => groupOf(new Date(...moment), NOW));
+
+  assert.deepEqual(groups, [
+    "Today",
+    "Today",
+    "Yesterday",
+    "Yesterday",
+    "Previous 7 days",
+    "Previous 7 days",
+    "Previous 30 days",
+    "Previous 30 days",
+    "September",
+    "January",
+    "December 2025",
+  ]);
+});
+
+test("the same moment is of another day in another zone", () => {
+  const moment = new Date("2026-10-24T22:30:00Z");
+  const inBerlin = groupOf(moment, NOW);
+  process.env.TZ = "UTC";
+  const inLondon = groupOf(moment, NOW);
+  process.env.TZ = "Europe/Berlin";
+
+  assert.deepEqual([inBerlin, inLondon], ["Today", "Yesterday"]);
+});
+
+test("groups and their chats come newest first, whatever the order they are given in", () => {
+  const at = (...moment) => new Date(2026, ...moment).getTime();
+  const chats = [
+    { id: "a", updatedAt: at(8, 2) },
+    { id: "b", updatedAt: at(9, 25, 9) },
+    { id: "c", updatedAt: at(8, 3) },
+    { id: "d", updatedAt: at(9, 25, 10) },
+  ];
+
+  const groups = grouped(chats, NOW).map(({ label, chats }) => [label, chats.map(({ id }) => id)]);
+
+  assert.deepEqual(groups, [
+    ["Today", ["d", "b"]],
+    ["September", ["c", "a"]],
+  ]);
+  assert.deepEqual(grouped([], NOW), []);
+});
+
+test("midnight is as far as it is on a day of 25 hours", () => {
+  assert.equal(untilMidnight(new Date(2026, 9, 25)), 25 * 60 * 60 * 1000);
+});
+
+test("all hits of a text are marked, whatever their case", () => {
+  assert.deepEqual(pieces("Needle and needles", "NEEDLE"), [
+    { text: "Needle", isHit: true },
+    { text: " and ", isHit: false },
+    { text: "needle", isHit: true },
+    { text: "s", isHit: false },
+  ]);
+});
+
+test("a text without a hit is one piece, as is one whose length changes with its case", () => {
+  const texts = [["Hay", "needle"], ["Hay", ""], ["İstanbul", "stan"], ["", "x"]];
+
+  for (const [text, wanted] of texts) {
+    assert.deepEqual(pieces(text, wanted), [{ text, isHit: false }]);
+  }
+});
+
+test("the most used day is as high as the chart, and a little is seen of any use", () => {
+  const days = [0, 1, 5_000, 10_000].map((totalTokens) => ({ totalTokens }));
+
+  const bars = barsOf(days);
+
+  assert.deepEqual(bars.map(({ x, y, height }) => [x, y, height]), [
+    [0, 48, 0],
+    [60, 46, 2],
+    [120, 24, 24],
+    [180, 0, 48],
+  ]);
+  assert.ok(bars.every(({ width }) => width === 58));
+  assert.deepEqual(barsOf([{ totalTokens: 0 }]).map(({ height }) => height), [0]);
+});
+
+test("a day of use is told in words", () => {
+  const day = { day: "2026-11-21", totalTokens: 1_234, costUsd: 0.3, unpricedCalls: 1 };
+
+  assert.equal(inWords(day), "21 November: 1.2k tokens, $0.30 + unpriced");
+});
