@@ -41,3 +41,7 @@ export const savePending = (frame) =>
 
 export const loadModel = () => recall(lasting, "model");
 export const saveModel = (model) => remember(lasting, "model", model);
+
+/** Whether long lines of code are wrapped. */
+export const loadsWrapped = () => recall(lasting, "wrap") === "yes";
+export const saveWrapped = (isWrapped) => remember(lasting, "wrap", isWrapped ? "yes" : "");
