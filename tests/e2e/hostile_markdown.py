@@ -71,7 +71,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
             "[bank.example](https://bank.example.evil.example)",
             "(leads to bank.example.evil.example)",
         ),
-        ("[www.bank.example](https://www.b\u0430nk.example)", "(leads to www.xn--bnk-5cd.example)"),
+        ("[www.bank.example](https://www.b\u0430nk.example)", "(leads to www.xn--bnk-6cd.example)"),
         (f"[\u202emoc.elpmaxe.knab\u202c]({EVIL})", "(leads to evil.example)"),
         (f"[bank\u200b.example\u2066]({EVIL})", "(leads to evil.example)"),
         (f"[a **[nested]({EVIL}/a)** link]({EVIL}/b)", "nested"),

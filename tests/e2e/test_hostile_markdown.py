@@ -21,10 +21,10 @@ HTML_TAGS = set(
     "a b blockquote br button code del div em h1 h2 h3 h4 h5 h6 hr i kbd li mark ol p pre s span "
     "strong sub sup table tbody td th thead tr u ul".upper().split()
 )
-ATTRIBUTES = set(
-    "align aria-label aria-pressed class data-action dir href rel role start tabindex target title "
-    "type".split()
-)
+ATTRIBUTES = {
+    *("align", "aria-label", "aria-pressed", "class", "data-action", "dir", "href", "rel"),
+    *("role", "start", "tabindex", "target", "title", "type"),
+}
 CLASSES = (
     "image-",
     "link-host",
