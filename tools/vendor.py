@@ -48,6 +48,19 @@ PACKAGES = [
         {"dist/purify.min.js": "dompurify/purify.min.js", "LICENSE": "dompurify/LICENSE"},
     ),
     Package(
+        "@highlightjs/cdn-assets",
+        "11.12.0",
+        "BSD-3-Clause",
+        {"es/highlight.min.js": "highlight/highlight.min.js", "LICENSE": "highlight/LICENSE"},
+    ),
+    # The minified build is no module, and so could not be imported when it is needed.
+    Package(
+        "temml",
+        "0.13.5",
+        "MIT",
+        {"dist/temml.mjs": "temml/temml.mjs", "LICENSE": "temml/LICENSE"},
+    ),
+    Package(
         "swagger-ui-dist",
         "5.35.0",
         "Apache-2.0",

@@ -17,7 +17,7 @@ const LONGEST_FENCE = 1000;
 const FENCE = /^( {0,3})(`{3,}|~{3,})/;
 const MAY_BECOME_FENCE = /^\s*(?:`*|~*) *$/;
 // Nothing that comes behind an empty line belongs to one of these.
-const ENDED_BY_GAP = new Set(["paragraph", "heading", "blockquote", "table", "hr"]);
+const ENDED_BY_GAP = new Set(["paragraph", "heading", "blockquote", "table", "hr", "mathsBlock"]);
 const BULLET = /^ {0,3}([*+-]|\d{1,9}[.)])/;
 
 /**
@@ -32,6 +32,7 @@ const BULLET = /^ {0,3}([*+-]|\d{1,9}[.)])/;
  * @property {(text: string) => void} openPlain the same for a text that cannot be read
  * @property {(text: string) => void} tail shows more of what is open, as it is
  * @property {(text: string) => void} type appends to the code that was added last
+ * @property {() => void} finish no more will be typed into the code that was added last
  * @property {() => void} drop takes back the list that was added last
  */
 export function createBlocks(lex, view) {
@@ -192,6 +193,7 @@ export function createBlocks(lex, view) {
 
   function endCode(typed, rest) {
     if (typed) view.type(typed);
+    view.finish();
     code = null;
     open = rest;
     draw();
@@ -201,6 +203,7 @@ export function createBlocks(lex, view) {
   function finishCode() {
     if (code.isInLine) view.type("\n");
     else if (code.line && !code.end.test(code.line)) view.type(`${dedent(code.line)}\n`);
+    view.finish();
     code = null;
   }
 

@@ -2,6 +2,10 @@
 
 import { Marked } from "../vendor/marked/marked.esm.js";
 import { createBlocks } from "./blocks.js";
+import { colourCode, frameCode } from "./code.js";
+import { destination, hostOf, withoutTricks } from "./links.js";
+import { drawMaths } from "./maths.js";
+import { mathsExtension } from "./maths-syntax.js";
 
 const DOMPurify = window.DOMPurify;
 
@@ -18,9 +22,12 @@ const showTags = (html) =>
 const marked = new Marked({
   gfm: true,
   renderer: {
-    // A remote image would tell its server who reads this and when: a link instead.
+    // A remote image would tell its server who reads this and when, and with an address that a hostile
+    // text has made up, what stands in this chat. The page's policy therefore allows none of them,
+    // whatever is clicked: an image opens in a tab of its own, when the reader asks for it.
     image({ href, text }) {
-      return `<a href="${escapeHtml(href)}">${escapeHtml(text || "Image")}</a>`;
+      const alt = escapeHtml(text);
+      return `<a href="${escapeHtml(href)}" class="image-link">${alt || "Image"}</a>`;
     },
     html({ text }) {
       return showTags(text);
@@ -31,13 +38,24 @@ const marked = new Marked({
   },
 });
 
+marked.use(
+  mathsExtension({
+    maths: ({ raw, isDisplay }) =>
+      `<span class="maths${isDisplay ? " maths-display" : ""}">${escapeHtml(raw)}</span>`,
+    mathsBlock: ({ source, isFormula }) =>
+      `<div class="${isFormula ? "maths maths-display" : "plain"}">${escapeHtml(source)}</div>\n`,
+  }),
+);
+
 const POLICY = {
   ALLOWED_TAGS: [
-    ..."a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i kbd li mark ol p pre s strong".split(" "),
+    ..."a b blockquote br code del div em h1 h2 h3 h4 h5 h6 hr i kbd li mark ol p pre s span strong".split(" "),
     ..."sub sup table tbody td th thead tr u ul".split(" "),
   ],
-  ALLOWED_ATTR: ["href", "start", "align"],
+  ALLOWED_ATTR: ["href", "start", "align", "class"],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
+  // These are no addresses.
+  ADD_URI_SAFE_ATTR: ["start", "align"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
@@ -47,9 +65,11 @@ DOMPurify.addHook("afterSanitizeAttributes", (node) => {
   if (node.tagName !== "A") return;
   node.setAttribute("rel", "noopener noreferrer nofollow");
   node.setAttribute("target", "_blank");
-  // Where a link leads is visible before it is clicked, whatever its text says.
   if (node.hasAttribute("href")) node.setAttribute("title", node.getAttribute("href"));
 });
+
+// The classes that are made here; what a model writes gets none.
+const CLASS = /^(?:language-\S+|image-link|plain|maths(?: maths-display)?)$/;
 
 const BLOCKS = "p, h1, h2, h3, h4, h5, h6, ul, ol, blockquote, table";
 
@@ -59,7 +79,7 @@ const LONGEST_TEXT = 400_000;
 const PIECE = 50_000;
 
 // Where the end of a text is: its last block, and the last one in there.
-const HOLDERS = `${BLOCKS}, li, .table, tbody, tr, td, pre, pre > code, .plain`;
+const HOLDERS = `${BLOCKS}, li, .table, .code, tbody, tr, td, pre, pre > code, .plain`;
 
 /** The text as it is. */
 function renderPlain(text) {
@@ -69,6 +89,8 @@ function renderPlain(text) {
   element.textContent = text;
   return element;
 }
+
+const FOCUSABLE = "a[href], button, [tabindex]";
 
 const rawOf = (tokens) => tokens.map((token) => token.raw).join("");
 
@@ -84,6 +106,42 @@ function renderTogether(tokens) {
   return content;
 }
 
+function span(className, text) {
+  const element = document.createElement("span");
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+/** Where a link leads is visible before it is clicked, with a finger as well, whatever its text says. */
+function showDestination(link) {
+  const address = link.getAttribute("href");
+  // An address that leads nowhere was taken away: what is left is text.
+  if (address === null) {
+    link.removeAttribute("class");
+    return;
+  }
+  for (const text of textsIn(link)) text.data = withoutTricks(text.data);
+  if (link.className === "image-link") {
+    const host = span("link-host", `Show image from ${hostOf(address)}`);
+    link.replaceChildren(span("image-text", link.textContent), " ", host);
+    return;
+  }
+  const found = destination(link.textContent, address);
+  if (!found) return;
+  const { host, isLie } = found;
+  const shown = span(isLie ? "link-host is-lie" : "link-host", isLie ? `(leads to ${host})` : `(${host})`);
+  shown.dir = "ltr";
+  link.after(" ", shown);
+}
+
+function textsIn(element) {
+  const texts = [];
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) texts.push(walker.currentNode);
+  return texts;
+}
+
 function render(tokens) {
   const { content } = document.createElement("template");
   // A tag that is left open in one block must not run on into the next.
@@ -92,14 +150,22 @@ function render(tokens) {
   for (const node of [...content.childNodes]) {
     if (node.nodeType === Node.TEXT_NODE && !node.data.trim()) node.remove();
   }
+  for (const each of content.querySelectorAll("[class]")) {
+    if (!CLASS.test(each.className)) each.removeAttribute("class");
+  }
   for (const table of content.querySelectorAll("table")) {
     const frame = document.createElement("div");
     frame.className = "table";
     frame.tabIndex = 0;
+    frame.setAttribute("role", "region");
+    frame.setAttribute("aria-label", "Table");
     table.replaceWith(frame);
     frame.append(table);
   }
-  for (const code of content.querySelectorAll("pre")) code.tabIndex = 0;
+  frameCode(content);
+  for (const link of content.querySelectorAll("a")) showDestination(link);
+  // What is written from left to right in every language says nothing of the text around it.
+  for (const each of content.querySelectorAll("code, .maths")) each.dir = "ltr";
   // Each block runs as its own language does.
   // (A block inside of one follows it: what has a direction of its own does not count for its parent.)
   for (const block of content.querySelectorAll(BLOCKS)) {
@@ -137,7 +203,19 @@ function createView(element) {
     }
     const nodes = [...content.childNodes];
     element.append(content);
-    return [...parts, ...nodes];
+    const placed = [...parts, ...nodes];
+    drawMaths(placed);
+    return placed;
+  }
+
+  /** Do `work`, and leave the keyboard where it is, though what it is on is drawn anew. */
+  function keepingFocus(work) {
+    const focusable = () => openNodes.flatMap((node) => [...(node.querySelectorAll?.(FOCUSABLE) ?? [])]);
+    const place = element.contains(document.activeElement)
+      ? focusable().indexOf(document.activeElement)
+      : -1;
+    work();
+    if (place >= 0) focusable()[place]?.focus({ preventScroll: true });
   }
 
   function endOf(node) {
@@ -147,12 +225,18 @@ function createView(element) {
 
   return {
     add(tokens, continues) {
-      clearOpen();
-      place(tokens, continues);
+      keepingFocus(() => {
+        clearOpen();
+        openNodes = place(tokens, continues);
+      });
+      colourCode(openNodes);
+      openNodes = [];
     },
     open(tokens, continues) {
-      clearOpen();
-      openNodes = place(tokens, continues);
+      keepingFocus(() => {
+        clearOpen();
+        openNodes = place(tokens, continues);
+      });
     },
     openPlain(text) {
       clearOpen();
@@ -173,6 +257,9 @@ function createView(element) {
       if (code.firstChild) code.firstChild.appendData(text);
       else code.append(text);
     },
+    finish() {
+      colourCode([element.lastElementChild]);
+    },
     drop() {
       clearOpen();
       element.lastElementChild.remove();
@@ -187,6 +274,8 @@ function showWhole(element, text) {
   const kept = same < 0 ? nodes.length : same;
   for (const node of [...element.childNodes].slice(kept)) node.remove();
   element.append(...nodes.slice(kept));
+  drawMaths(nodes.slice(kept));
+  colourCode(nodes.slice(kept));
 }
 
 /** A writer that appends to `element`; what is settled there is not touched again. */

@@ -53,3 +53,7 @@ export function takeErrand() {
   remember(ofThisTab, "errand", null);
   return errand;
 }
+
+/** Whether long lines of code are wrapped. */
+export const loadsWrapped = () => recall(lasting, "wrap") === "yes";
+export const saveWrapped = (isWrapped) => remember(lasting, "wrap", isWrapped ? "yes" : "");

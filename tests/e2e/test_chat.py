@@ -397,14 +397,14 @@ def test_what_a_model_writes_can_do_no_harm(alice, provider):
     body = answers(page).locator(".message-body")
     expect(body).to_contain_text("<iframe src=")
     tags = body.locator("*").evaluate_all("all => all.map(each => each.tagName)")
-    assert set(tags) <= {"P", "A", "BR"}
+    assert set(tags) <= {"P", "A", "BR", "SPAN"}
     names = body.locator("*").evaluate_all("all => all.flatMap(each => each.getAttributeNames())")
-    assert set(names) <= {"dir", "href", "rel", "target", "title"}
+    assert set(names) <= {"class", "dir", "href", "rel", "target", "title"}
     links = body.locator("a").evaluate_all("all => all.map(a => [a.textContent, a.href, a.rel])")
     rel = "noopener noreferrer nofollow"
     assert [link for link in links if link[1]] == [
         ["good", "https://good.example/", rel],
-        ["tracker", "https://evil.example/pixel.png", rel],
+        ["tracker Show image from evil.example", "https://evil.example/pixel.png", rel],
     ]
     assert page.title() != "owned"
     assert [url for url in asked_elsewhere if "evil" in url] == []

@@ -4,13 +4,21 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { createBlocks } from "../../static/js/blocks.js";
+import { mathsExtension } from "../../static/js/maths-syntax.js";
 import { Marked } from "../../static/vendor/marked/marked.esm.js";
 import { SAMPLES } from "./samples.mjs";
 
-const marked = new Marked({ gfm: true });
 
 const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 const escape = (text) => text.replace(/[&<>"']/g, (character) => ESCAPES[character]);
+
+const marked = new Marked({ gfm: true });
+marked.use(
+  mathsExtension({
+    maths: ({ raw, isDisplay }) => `<span data-display="${isDisplay}">${escape(raw)}</span>`,
+    mathsBlock: ({ source, isFormula }) => `<div data-formula="${isFormula}">${escape(source)}</div>\n`,
+  }),
+);
 
 // What can grow stands between a beginning and an end: items, rows, and lines of code.
 const GROWING = [
@@ -24,7 +32,7 @@ function createPage() {
   const settled = []; // blocks, each with its growing parts
   let open = [];
   let continues = false;
-  const page = { lexed: 0, rendered: 0, drops: 0 };
+  const page = { lexed: 0, rendered: 0, drops: 0, finished: 0 };
 
   function render(token) {
     const html = marked.parser([token]);
@@ -67,6 +75,9 @@ function createPage() {
     type(text) {
       page.rendered += text.length;
       settled.at(-1).parts.push(escape(text));
+    },
+    finish() {
+      page.finished += 1;
     },
     drop() {
       page.drops += 1;
@@ -119,7 +130,7 @@ for (const [name, text] of Object.entries(SAMPLES)) {
 
 const PARTS = [
   ..."a|b c|**d**|# |## e|- |- f|* |1. |2. g|3) |> |> h|  |    |   - i|\t|`|```|```js|~~~|````|---|***".split("|"),
-  ..."=== === ___ [j] [j]: /k [x] <b> </b> <div> </div> <!-- --> \\ | |l|m| |-|-| :-: & < é \r".split(" "),
+  ..."=== === ___ [j] [j]: /k [x] <b> </b> <div> </div> <!-- --> \\ | |l|m| |-|-| :-: & < é \r $ $$ $x$ $$y$$ \\[ \\] \\(z\\)".split(" "),
 ];
 
 test("lines put together by chance: cut anywhere, they are what the whole text gives", () => {

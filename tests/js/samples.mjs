@@ -215,6 +215,35 @@ z
 And [one] again.
 `,
   "line ends of other systems": "a\r\n\r\n- b\r\n- c\r\r```\rd\r\n```\r\n| e | f |\r\n|-|-|\r\n| 1 | 2 |\r\n| 3 | 4 |\r",
+  formulas: `With $a_1 * b_2$ and \\(c_{1}*d\\) and $$e$$ it *is $x*y$ so*, for $5 and $10.
+$$
+f(x) = a
+- b
++ c \\\\
+= d
+$$
+And \\[
+g_1 * h_2
+> 0
+\\] then
+
+$$ i = j $$
+
+- An item with $k_1$
+
+  $$
+  l
+  - m
+  $$
+- Another
+
+> \\[ n \\]
+
+$$ never
+# closed
+
+\\[ to the end
+- of the text`,
   "signs of many languages": "名前 **太字** は\n- 一\n- 二 🎉\n\nمرحبا _عالم_\n\n| é | ß |\n|-|-|\n| 👩‍👩‍👧 | ñ |\n| ı | İ |\n",
   "gaps and tabs": "\n\n  a\n \t\nb  \nc\\\nd\n\t\n\tcode\n\n\n-\ta\n\n-\tb\n\t\n\tc\n \n",
   nothing: "",
