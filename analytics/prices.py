@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("chatcore.usage")
 
 MILLION = 1_000_000
+# Tokens; of a call as short as most.
+_SAMPLE = 1_000
 # The built-in demo asks no model, whatever it counts.
 FREE_PROVIDERS = frozenset({"demo"})
 
@@ -60,6 +62,25 @@ def price_of(
     if price.is_unpriced:
         return _catalogue_price(provider, model, tokens, moment, api_url)
     return price
+
+
+def per_million(
+    provider: str, model: str, moment: datetime, *, api_url: str = ""
+) -> tuple[Decimal, Decimal] | None:
+    """USD for a million tokens in and out, as a short question is charged; None if unpriced.
+
+    Asked by a sample: the lists of some models have other prices for long prompts.
+    """
+    prices = [
+        price_of(provider, model, tokens, moment, api_url=api_url).cost_usd
+        for tokens in (TokenCounts(input=_SAMPLE), TokenCounts(output=_SAMPLE))
+    ]
+    if None in prices:
+        return None
+    input_usd, output_usd = (
+        usd(each * (MILLION // _SAMPLE)) for each in prices if each is not None
+    )
+    return input_usd, output_usd
 
 
 def override_of(provider: str, model: str, tokens: TokenCounts, moment: datetime) -> Price:

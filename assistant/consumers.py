@@ -189,7 +189,7 @@ class AssistantConsumer(AsyncWebsocketConsumer):
     # --- What the process's list of sockets asks of each ----------------------------------------
     def hear(self, frame: Mapping[str, Any]) -> None:
         """News for this person, unless this socket has made them itself."""
-        if frame["requestId"] not in self.asked:
+        if frame.get("requestId") not in self.asked:
             self._do(self._send(frame))
 
     def drop(self) -> None:

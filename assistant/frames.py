@@ -67,6 +67,14 @@ class Begun(TypedDict):
     question: AskedQuestion
 
 
+class Titled(TypedDict):
+    """A chat has got its title, made of its first question and answer."""
+
+    type: Literal["titled"]
+    conversationId: str
+    title: str
+
+
 class ConversationFrame(TypedDict):
     """All that is to be shown of a chat; it takes the place of what the client had."""
 
@@ -197,6 +205,7 @@ ServerFrame = (
     | Pong
     | Started
     | Begun
+    | Titled
     | ConversationFrame
     | Unchanged
     | Snapshot
@@ -261,6 +270,10 @@ def begun(turn: Turn) -> Begun:
             "text": asked.content,
         },
     }
+
+
+def titled(conversation_id: str, title: str) -> Titled:
+    return {"type": "titled", "conversationId": conversation_id, "title": title}
 
 
 def synced(conversation: Conversation, shown: Shown | None) -> ConversationFrame | Unchanged:
