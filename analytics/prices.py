@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fnmatch import translate
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -71,16 +72,25 @@ def per_million(
 
     Asked by a sample: the lists of some models have other prices for long prompts.
     """
-    prices = [
-        price_of(provider, model, tokens, moment, api_url=api_url).cost_usd
-        for tokens in (TokenCounts(input=_SAMPLE), TokenCounts(output=_SAMPLE))
-    ]
+    samples = (TokenCounts(input=_SAMPLE), TokenCounts(output=_SAMPLE))
+    prices = [override_of(provider, model, tokens, moment).cost_usd for tokens in samples]
+    if None in prices:
+        # To ask genai-prices takes a third of a millisecond, and its lists change by the day.
+        hour = moment.replace(minute=0, second=0, microsecond=0)
+        prices = [_listed_cost(provider, model, tokens, hour, api_url) for tokens in samples]
     if None in prices:
         return None
     input_usd, output_usd = (
         usd(each * (MILLION // _SAMPLE)) for each in prices if each is not None
     )
     return input_usd, output_usd
+
+
+@lru_cache(maxsize=1_000)
+def _listed_cost(
+    provider: str, model: str, tokens: TokenCounts, moment: datetime, api_url: str
+) -> Decimal | None:
+    return _catalogue_price(provider, model, tokens, moment, api_url).cost_usd
 
 
 def override_of(provider: str, model: str, tokens: TokenCounts, moment: datetime) -> Price:
