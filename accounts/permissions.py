@@ -30,6 +30,12 @@ def may_see_reports(viewer: Viewer) -> bool:
     return is_manager or sees_everything(viewer)
 
 
+def may_write_for_organization(viewer: Viewer) -> bool:
+    """What everybody in their organisation is offered, such as its prompts."""
+    # A manager their own organisation's, an administrator theirs.
+    return may_see_reports(viewer)
+
+
 def may_see_user(viewer: Viewer, person: User) -> bool:
     return users_visible_to(viewer).filter(pk=person.pk).exists()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fnmatch import translate
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("chatcore.usage")
 
 MILLION = 1_000_000
+# Tokens; of a call as short as most.
+_SAMPLE = 1_000
 # The built-in demo asks no model, whatever it counts.
 FREE_PROVIDERS = frozenset({"demo"})
 
@@ -60,6 +63,34 @@ def price_of(
     if price.is_unpriced:
         return _catalogue_price(provider, model, tokens, moment, api_url)
     return price
+
+
+def per_million(
+    provider: str, model: str, moment: datetime, *, api_url: str = ""
+) -> tuple[Decimal, Decimal] | None:
+    """USD for a million tokens in and out, as a short question is charged; None if unpriced.
+
+    Asked by a sample: the lists of some models have other prices for long prompts.
+    """
+    samples = (TokenCounts(input=_SAMPLE), TokenCounts(output=_SAMPLE))
+    prices = [override_of(provider, model, tokens, moment).cost_usd for tokens in samples]
+    if None in prices:
+        # To ask genai-prices takes a third of a millisecond, and its lists change by the day.
+        hour = moment.replace(minute=0, second=0, microsecond=0)
+        prices = [_listed_cost(provider, model, tokens, hour, api_url) for tokens in samples]
+    if None in prices:
+        return None
+    input_usd, output_usd = (
+        usd(each * (MILLION // _SAMPLE)) for each in prices if each is not None
+    )
+    return input_usd, output_usd
+
+
+@lru_cache(maxsize=1_000)
+def _listed_cost(
+    provider: str, model: str, tokens: TokenCounts, moment: datetime, api_url: str
+) -> Decimal | None:
+    return _catalogue_price(provider, model, tokens, moment, api_url).cost_usd
 
 
 def override_of(provider: str, model: str, tokens: TokenCounts, moment: datetime) -> Price:

@@ -22,7 +22,7 @@ from django.conf import settings
 
 from accounts.models import User
 from analytics import recording
-from assistant import catalog, frames, rocketreach_desk, saving, toolkit, turns
+from assistant import catalog, frames, rocketreach_desk, saving, titles, toolkit, turns
 from assistant.answer_log import AnswerLog
 from assistant.events import Decision, Event
 from assistant.models import Generation, GenerationStatus
@@ -60,6 +60,7 @@ class Registry:
     def __init__(self) -> None:
         self._running: dict[UUID, RunningGeneration] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._titles: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timers: list[asyncio.Task[None]] = []
         self._relay: Relay | None = None
@@ -105,7 +106,10 @@ class Registry:
     def _start(self, turn: turns.Turn) -> None:
         record = turn.generation
         provider = catalog.providers()[record.provider]
-        self.start(record, provider, turn.prompt, turn.begins_with, toolkit.tools_for(turn))
+        running = self.start(
+            record, provider, turn.prompt, turn.begins_with, toolkit.tools_for(turn)
+        )
+        running.wants_title = titles.wanted(turn)
         frame = frames.begun(turn)
         sockets.tell(str(record.user_id), frame)
         if self._relay is not None:
@@ -153,6 +157,25 @@ class Registry:
         if self._relay is not None:
             await self._relay.publish([generation])
             await self._relay.publish_end(generation.id, generation.status, generation.error)
+        wanted = generation.wants_title
+        if wanted and generation.status == GenerationStatus.DONE and not self._is_closing:
+            task = self._hold(self._give_title(generation, wanted))
+            self._titles.add(task)
+            task.add_done_callback(self._titles.discard)
+
+    async def _give_title(self, generation: RunningGeneration, wanted: titles.Wanted) -> None:
+        try:
+            given = await titles.give(wanted, generation.progress().text)
+        except Exception as error:
+            if not store_is_away(error):
+                raise
+            given = None
+        if given is None:
+            return
+        person, frame = str(generation.record.user_id), frames.titled(*given)
+        sockets.tell(person, frame)
+        if self._relay is not None:
+            await self._relay.tell({"user": person, "frame": frame})
 
     def chat_changed(self, sender: object, *, conversation: Conversation, **_: object) -> None:
         """A receiver of `conversations.signals.changed`, in a thread: pages show it."""
@@ -309,6 +332,8 @@ class Registry:
         self._is_closing = True
         for generation in list(self._running.values()):
             generation.interrupt()
+        for title in list(self._titles):
+            title.cancel()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         for timer in self._timers:

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from analytics.budgets import BudgetExceeded
 from analytics.entries import UsageEntry
-from assistant import engine, saving, turns
+from assistant import engine, saving, titles, turns
 from assistant.answer_log import AnswerLog
 from assistant.engine import DELTAS
 from assistant.events import CallBegan, CallEnded, Decision, Event, Failed, ToolCall, Usage
@@ -46,6 +46,8 @@ class RunningGeneration(AnswerLog):
         self.tools = tools
         # How much of the log stands in Redis; the relay's.
         self.published = NO_STREAM
+        # Of a chat whose title is to be made when this is there; the registry's.
+        self.wants_title: titles.Wanted | None = None
         self._provider = provider
         self._prompt = prompt
         self._failure: dict[str, Any] | None = None

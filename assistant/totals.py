@@ -1,6 +1,6 @@
 """What an answer came to, by the ledger, and what its chat has come to with it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -40,9 +40,12 @@ class Used:
 
 def used_by(generation_id: UUID, last_step: int) -> Used:
     """What the calls of an answer came to, with what was adjusted since."""
-    rows = recording.of_calls(
-        recording.call_id(generation_id, step) for step in range(1, last_step + 1)
-    )
+    return used_by_calls(recording.call_id(generation_id, step) for step in range(1, last_step + 1))
+
+
+def used_by_calls(ids: Iterable[UUID]) -> Used:
+    """As `used_by`, of the calls with these ids."""
+    rows = recording.of_calls(ids)
     usage = _sum(rows)
     if not usage.total_tokens:
         return Used()

@@ -9,9 +9,10 @@ from django.views.decorators.cache import never_cache
 
 from accounts.permissions import may_administer, may_see_reports
 from accounts.sessions import person
-from assistant import catalog
 from assistant.client_frames import MAX_TEXT_CHARACTERS
+from assistant.offers import offers
 from assistant.shown import Shown, running_chats, shown
+from chatcore import clock
 from conversations import pages
 from conversations.models import Conversation
 
@@ -35,7 +36,7 @@ def chat(request: HttpRequest, conversation_id: str | None = None) -> HttpRespon
     context = {
         "conversation": conversation,
         "conversations": listed,
-        "models": catalog.choices(),
+        "models": offers(clock.now()),
         "may_administer": may_administer(request.user),
         "may_see_reports": may_see_reports(request.user),
         "page": {

@@ -106,6 +106,25 @@ def models_of_a_compatible_server_are_named(**_kwargs: Any) -> list[CheckMessage
     ]
 
 
+@register
+def titles_have_a_provider(**_kwargs: Any) -> list[CheckMessage]:
+    provider, _, model = settings.TITLE_MODEL.partition(":")
+    configured = {
+        "openai": settings.OPENAI_API_KEY or settings.OPENAI_BASE_URL,
+        "anthropic": settings.ANTHROPIC_API_KEY or settings.ANTHROPIC_BASE_URL,
+    }
+    if settings.TITLE_MODEL in ("", "same") or (model and configured.get(provider)):
+        return []
+    return [
+        Warning(
+            f"TITLE_MODEL={settings.TITLE_MODEL} names no provider that is configured:"
+            " chats get no titles.",
+            hint="Write same, off, or a model with its provider, such as openai:gpt-6-luna.",
+            id="chatcore.W004",
+        )
+    ]
+
+
 @register(Tags.database)
 def mongodb_can_be_used(
     databases: Sequence[str] | None = None, **_kwargs: Any

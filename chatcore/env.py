@@ -61,6 +61,13 @@ class Env:
     def string(self, name: str, default: str = "") -> str:
         return self._read(name) or default
 
+    def string_or_off(self, name: str, default: str) -> str:
+        """As `string`, but "" for "off" and, other than elsewhere, where it is set to nothing."""
+        raw = self._read(name)
+        if raw.lower() == "off" or (not raw and name in self.values):
+            return ""
+        return raw or default
+
     def secret(self, name: str) -> str:
         """The value of NAME, or the content of the file that NAME_FILE points at, or ""."""
         value, path = self._read(name), self._read(f"{name}_FILE")

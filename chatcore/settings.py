@@ -64,6 +64,9 @@ PROVIDER_TIMEOUT_SECONDS = ENV.integer("PROVIDER_TIMEOUT_SECONDS", 60, minimum=1
 # A whole answer, however lively it comes.
 ANSWER_DEADLINE_SECONDS = ENV.integer("ANSWER_DEADLINE_SECONDS", 900, minimum=1, maximum=86400)
 
+# Who gives a new chat its title: the model that answered ("same"), "provider:model", or "" nobody.
+TITLE_MODEL = ENV.string_or_off("TITLE_MODEL", "same")
+
 # --- Tools --------------------------------------------------------------------------------------
 # Look-ups of contacts are offered if there is a key.
 ROCKETREACH_API_KEY = ENV.secret("ROCKETREACH_API_KEY")
@@ -185,6 +188,7 @@ INSTALLED_APPS = [
     "chatcore.apps.ChatcoreConfig",
     "accounts.apps.AccountsConfig",
     "conversations",
+    "prompts",
     "analytics",
     "assistant",
 ]

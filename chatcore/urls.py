@@ -11,6 +11,7 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=staticfiles_storage.url("img/icon.svg"))),
     path("", include("accounts.urls")),
     path("", include("assistant.urls")),
+    path("", include("prompts.urls")),
     # Before the admin's own, which would let no manager in.
     path("admin/analytics", dashboard.overview),
     path("admin/analytics/", dashboard.overview, name="dashboard"),

@@ -33,6 +33,8 @@ class Server:
             "ENV_FILE": "",
             "DATA_DIR": str(data_dir),
             "PORT": str(self.port),
+            # Tests of other things count the requests of a provider.
+            "TITLE_MODEL": "off",
             **environment,
         }
         self.log = data_dir / "server.log"

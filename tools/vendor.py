@@ -22,6 +22,7 @@ ICONS = (
     *("arrow-up", "chart-column", "chevron-down", "copy", "download", "key-round", "log-out"),
     *("menu", "plus", "refresh-cw", "settings", "shield", "square", "triangle-alert", "x"),
     *("arrow-left", "ellipsis", "panel-left", "pencil", "rotate-ccw", "search", "trash-2"),
+    *("check", "keyboard", "text-quote", "wifi-off"),
 )
 
 

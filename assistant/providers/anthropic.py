@@ -79,7 +79,7 @@ class AnthropicProvider(HttpProvider["AsyncAnthropic"]):
     ) -> AbstractAsyncContextManager["AsyncAPIResponse[Any]"]:
         return client.messages.with_streaming_response.create(
             model=prompt.model,
-            max_tokens=MAX_TOKENS,
+            max_tokens=prompt.most_tokens or MAX_TOKENS,
             messages=[],
             stream=True,
             extra_body=_body(prompt),

@@ -61,13 +61,14 @@ class Prompt(Struct, frozen=True):
     """One call to a model: its name as the provider knows it, and the messages in order.
 
     With `may_call` False the tools are named, as earlier messages speak of them, and none may be
-    asked for.
+    asked for. `most_tokens` bounds what is written; None leaves that to the model.
     """
 
     model: str
     messages: tuple[PromptMessage | ToolRound, ...]
     tools: tuple[ToolSpec, ...] = ()
     may_call: bool = True
+    most_tokens: int | None = None
 
     def without_tools(self) -> "Prompt":
         """For a model that is offered none: of earlier rounds it reads what was said in them."""

@@ -32,6 +32,7 @@ OPENAI_BASE_URL=http://localhost:11434/v1 OPENAI_MODELS=llama3.2 make run
 ```
 """
 QUOTE_LENGTH = 300
+TITLE_WORDS = 6
 
 
 class DemoProvider:
@@ -42,6 +43,13 @@ class DemoProvider:
         self._pause = 1 / words_per_second
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[Event, None]:
+        if prompt.most_tokens is not None:
+            # Something short: a title.
+            first = " ".join(prompt.messages[0].text.split()[:TITLE_WORDS])
+            yield TextDelta(first.rstrip("?!.,:;"))
+            yield Usage(output_tokens=TITLE_WORDS)
+            yield Finished("stop")
+            return
         question = " ".join(prompt.messages[-1].text.split())
         if len(question) > QUOTE_LENGTH:
             question = question[:QUOTE_LENGTH] + "…"

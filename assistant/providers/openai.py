@@ -68,8 +68,15 @@ class OpenAIProvider(HttpProvider["AsyncOpenAI"]):
             messages=[],
             stream=True,
             stream_options={"include_usage": True},
-            extra_body=_body(prompt),
+            extra_body={**_body(prompt), **self._bound(prompt)},
         )
+
+    def _bound(self, prompt: Prompt) -> dict[str, int]:
+        """OpenAI's own models refuse the old name, and many compatible servers know no other."""
+        if prompt.most_tokens is None:
+            return {}
+        name = "max_tokens" if self._base_url else "max_completion_tokens"
+        return {name: prompt.most_tokens}
 
     def _reader(self) -> "_StreamReader":
         return _StreamReader(self.label)

@@ -1,6 +1,7 @@
 // The chat page: ties the composer, the thread and the socket together.
 
 import { createComposer } from "./composer.js";
+import { setUpShortcuts } from "./shortcuts.js";
 import { setUpSidebar } from "./sidebar.js";
 import { newId, openSocket } from "./socket.js";
 import { loadPending, saveDraft, savePending, setOwner } from "./storage.js";
@@ -54,6 +55,15 @@ const composer = createComposer(form, {
   onSend: send,
   onStop: stop,
   maxCharacters: page.maxTextCharacters,
+});
+
+setUpShortcuts({
+  composer,
+  stop,
+  isAnswering: () => pending !== null || running !== null,
+  announce(sentence) {
+    announcer.textContent = sentence;
+  },
 });
 
 const usage = setUpUsage({ onBudget: (sentence) => composer.budget(sentence) });
@@ -205,6 +215,15 @@ function onBegun({ conversationId: id, title, generationId, answerId, question }
   follow({ generationId, answerId, parentId: question.id });
 }
 
+/** A chat has got its title, made of its first question and answer. */
+function onTitled({ conversationId: id, title }) {
+  const isShown = id === conversationId;
+  sidebar.raise(id, title, { isCurrent: isShown });
+  if (!isShown) return;
+  document.title = `${title} – Chatcore`;
+  document.getElementById("chat-title").textContent = title;
+}
+
 /** Of an answer that this tab has not asked for. */
 function follow({ generationId, answerId, parentId }) {
   begin(generationId, answerId, parentId);
@@ -325,6 +344,7 @@ const handlers = {
 function onState(state) {
   clearTimeout(waitingTimer);
   if (state === "ready") {
+    composer.connection(state);
     banner.hidden = true;
     goOn();
     sidebar.ready();
@@ -336,11 +356,13 @@ function onState(state) {
     link.textContent = "Log in again";
     banner.replaceChildren("Your session has ended. ", link, " – your text is kept.");
     banner.hidden = false;
+    composer.connection(state);
     if (pending) withdraw();
   } else {
     waitingTimer = setTimeout(() => {
       banner.textContent = LOST[state];
       banner.hidden = false;
+      composer.connection(state);
     }, SHOW_WAITING_AFTER);
   }
 }

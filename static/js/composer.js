@@ -1,26 +1,38 @@
 // The field where messages are written.
 
+import { charactersOf, standing } from "./counting.js";
+import { createModelPicker } from "./model-picker.js";
+import { createPromptList } from "./prompt-list.js";
+import { loadDraft, saveDraft } from "./storage.js";
 import { inShort } from "./timing.js";
-import { loadDraft, loadModel, saveDraft, saveModel } from "./storage.js";
+
+const GOES_OUT_LATER = "You can go on writing. What you send waits here and goes out when the connection is back.";
+const AWAY = {
+  offline: `You are offline. ${GOES_OUT_LATER}`,
+  waiting: `The server cannot be reached. ${GOES_OUT_LATER}`,
+  "logged-out": "You are logged out. Your text is kept: log in again to send it.",
+};
 
 export function createComposer(form, { onSend, onStop, maxCharacters }) {
   const text = form.querySelector("textarea");
-  const model = form.querySelector("select");
+  const model = createModelPicker(form.querySelector("#model-picker"));
   const sendButton = form.querySelector("#send");
   const stopButton = form.querySelector("#stop");
   const noticeLine = form.querySelector("#composer-notice");
   const budgetLine = form.querySelector("#composer-budget");
   const waitLine = form.querySelector("#composer-wait");
+  const awayLine = form.querySelector("#composer-away");
+  const countLine = form.querySelector("#composer-count");
+  const prompts = createPromptList(form, text, { onInsert: insert });
   let conversationId = null;
   let isAnswering = false;
   let isWaiting = false;
-
-  const lastModel = loadModel();
-  if ([...model.options].some(({ value }) => value === lastModel)) model.value = lastModel;
-  model.addEventListener("change", () => saveModel(model.value));
+  let isLoggedOut = false;
+  let isTooLong = false;
 
   function notice(message) {
-    noticeLine.textContent = message;
+    // Not said again at each key.
+    if (noticeLine.textContent !== message) noticeLine.textContent = message;
     noticeLine.hidden = !message;
   }
 
@@ -33,26 +45,25 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
       };
 
   function update() {
-    grow();
-    sendButton.disabled = isWaiting || !text.value.trim();
+    sendButton.disabled = isWaiting || isLoggedOut || isTooLong || !/\S/.test(text.value);
     sendButton.hidden = isAnswering;
     stopButton.hidden = !isAnswering;
   }
 
   function changed() {
     saveDraft(conversationId, text.value);
-    const over = text.value.length - maxCharacters;
-    notice(
-      over > 0
-        ? `This is ${over.toLocaleString()} characters too long. At most ${maxCharacters.toLocaleString()} can be sent at once.`
-        : "",
-    );
+    const { fault, count } = standing(charactersOf(text.value, maxCharacters), maxCharacters);
+    isTooLong = fault !== "";
+    notice(fault);
+    countLine.textContent = count;
+    countLine.hidden = !count;
+    grow();
     update();
   }
 
   function submit() {
     const content = text.value;
-    if (!content.trim() || content.length > maxCharacters || isAnswering || isWaiting) return;
+    if (isAnswering || sendButton.disabled) return;
     text.value = "";
     // Before the draft goes, the question is remembered as one that was asked.
     onSend(content, model.value);
@@ -60,7 +71,19 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
     text.focus();
   }
 
-  text.addEventListener("input", changed);
+  /** In place of what is in the field, so that Ctrl+Z brings that back. */
+  function insert(content) {
+    text.focus();
+    text.select();
+    // Deprecated, and still the only way that the browser's own undo knows of.
+    if (!document.execCommand("insertText", false, content)) text.value = content;
+    changed();
+  }
+
+  text.addEventListener("input", () => {
+    changed();
+    prompts.look();
+  });
   // On a touch keyboard Enter is the only way to a new line, and a focus brings it up unasked.
   const isTouch = matchMedia("(pointer: coarse)").matches;
   const focus = () => {
@@ -69,7 +92,7 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
   focus();
 
   text.addEventListener("keydown", (event) => {
-    if (isTouch) return;
+    if (prompts.press(event) || isTouch) return;
     // While an input method composes a character, Enter belongs to it.
     // (Safari says so by the key code alone.)
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
@@ -111,6 +134,13 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
     },
     answering(value) {
       isAnswering = value;
+      update();
+    },
+    /** How the connection is: "ready", "waiting", "offline" or "logged-out". */
+    connection(state) {
+      isLoggedOut = state === "logged-out";
+      awayLine.querySelector("span").textContent = AWAY[state] ?? "";
+      awayLine.hidden = !(state in AWAY);
       update();
     },
     /** How a monthly budget stands, if there is something to say of it. */

@@ -19,3 +19,8 @@ def make_first_account(page: Page, server: Server) -> None:
 def ask(page: Page, question: str) -> None:
     page.get_by_label("Your message").fill(question)
     page.keyboard.press("Enter")
+
+
+def choose_model(page: Page, name: str) -> None:
+    page.get_by_role("button", name="Model:").click()
+    page.get_by_role("option", name=name).click()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import on_sqlite
-from tests.e2e.steps import ask
+from tests.e2e.steps import ask, choose_model
 from tests.fakes.provider import Reply
 from tests.server import PASSWORD
 
@@ -39,11 +39,11 @@ def wait_for_answer(page: Page) -> None:
 
 def test_a_chat_with_both_providers_is_still_there_after_a_restart(alice, server, provider):
     page = alice
-    page.get_by_label("Model").select_option("openai:gpt-test")
+    choose_model(page, "gpt-test")
     ask(page, "What is the answer?")
     expect(answers(page)).to_have_text(re.compile(SHOWN))
     wait_for_answer(page)
-    page.get_by_label("Model").select_option("anthropic:claude-test")
+    choose_model(page, "claude-test")
     ask(page, "And again?")
     expect(answers(page).nth(1)).to_have_text(re.compile(SHOWN))
     wait_for_answer(page)

@@ -1,0 +1,229 @@
+"""Titles that chats get by themselves, through the real SDKs and the store."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async as in_store
+
+from accounts.models import User
+from analytics.models import Reservation, UsageRecord
+from assistant import titles
+from assistant.providers.base import Prompt, PromptMessage
+from assistant.providers.demo import DemoProvider
+from chatcore import clock
+from conversations.models import Conversation
+from tests.assistant.test_consumers import SEND, Tab, log_in
+from tests.fakes.provider import Reply
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("openai_models", "registry", "on"),
+]
+TITLE = Reply("“The meaning of everything.”", usage={"input": 30, "output": 6})
+
+
+@pytest.fixture
+def on(settings):
+    settings.TITLE_MODEL = "same"
+
+
+async def opened(user) -> Tab:
+    tab = Tab(await sync_to_async(log_in)(user))
+    await tab.open()
+    await tab.receive()
+    return tab
+
+
+async def title_tasks(registry) -> None:
+    while registry._titles or registry._running:
+        await asyncio.sleep(0.01)
+
+
+async def chat() -> Conversation:
+    return await in_store(Conversation.objects.get)(client_id="c1")
+
+
+async def rows() -> list[tuple[str, str, int, int]]:
+    def read():
+        fields = ("endpoint", "status", "input_tokens", "output_tokens")
+        return list(UsageRecord.objects.order_by("created_at").values_list(*fields))
+
+    return await in_store(read)()
+
+
+async def test_all_tabs_are_told_the_title_and_its_call_is_charged(bob, provider):
+    provider.reply_with(Reply(), TITLE)
+    tab, other = await opened(bob), await opened(bob)
+
+    await tab.send(SEND)
+    seen, heard = await tab.until("titled"), await other.until("titled")
+
+    frame = {"type": "titled", "conversationId": "c1", "title": "The meaning of everything"}
+    assert (seen[-1], heard[-1]) == (frame, frame)
+    assert seen[-2]["type"] == "finished"
+    saved = await chat()
+    assert saved.title == "The meaning of everything"
+    assert saved.metadata["totalTokens"] == 15 + 36
+    assert await rows() == [("assistant_stream", "success", 10, 5), ("title", "success", 30, 6)]
+    body = provider.requests[1].body
+    assert body["max_tokens"] == titles.MOST_TOKENS
+    assert [each["role"] for each in body["messages"]] == ["user", "assistant", "user"]
+    for each in (tab, other):
+        await each.close()
+
+
+async def test_only_the_first_answer_makes_a_title(bob, provider, registry):
+    provider.reply_with(Reply(), TITLE)
+    tab = await opened(bob)
+    await tab.send(SEND)
+    answer = (await tab.until("titled"))[0]["answerId"]
+
+    await tab.send({**SEND, "requestId": "r2", "messageId": "m2", "parentId": answer})
+    await tab.until("finished")
+    await title_tasks(registry)
+
+    assert len(provider.requests) == 3
+    await tab.close()
+
+
+async def test_a_chat_that_was_renamed_meanwhile_keeps_its_name(bob, provider, registry):
+    provider.reply_with(Reply(), Reply("A title", delay=0.2))
+    tab = await opened(bob)
+    await tab.send(SEND)
+    await tab.until("finished")
+
+    await in_store(Conversation.objects.filter(client_id="c1").update)(title="Mine")
+    await title_tasks(registry)
+
+    assert (await chat()).title == "Mine"
+    assert [row[0] for row in await rows()] == ["assistant_stream", "title"]
+    await tab.close()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=500, error={"error": {"message": "no"}}),
+        Reply("A title", cut_after=1),
+        Reply("   "),
+    ],
+)
+async def test_a_call_that_fails_leaves_the_first_words(bob, provider, registry, reply):
+    provider.reply_with(Reply(), reply)
+    tab = await opened(bob)
+
+    await tab.send(SEND)
+    finished = (await tab.until("finished"))[-1]
+    await title_tasks(registry)
+
+    assert finished["status"] == "done"
+    assert (await chat()).title == "What is the answer?"
+    assert len(provider.requests) == 2
+    await tab.close()
+
+
+async def test_a_provider_that_says_nothing_is_not_waited_for(bob, provider, registry, monkeypatch):
+    monkeypatch.setattr(titles, "SECONDS", 0.2)
+    provider.reply_with(Reply(), Reply("A title", silent_after=0))
+    tab = await opened(bob)
+
+    await tab.send(SEND)
+    await tab.until("finished")
+    await asyncio.wait_for(title_tasks(registry), 5)
+
+    assert (await chat()).title == "What is the answer?"
+    assert (await rows())[1][:2] == ("title", "error")
+    await tab.close()
+
+
+async def test_a_process_that_stops_does_not_wait_for_a_title(bob, provider, registry):
+    provider.reply_with(Reply(), Reply("A title", silent_after=0))
+    tab = await opened(bob)
+    await tab.send(SEND)
+    await tab.until("finished")
+    while len(provider.requests) < 2:
+        await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(registry.close(), 5)
+
+    assert (await chat()).title == "What is the answer?"
+    assert (await rows())[1][:2] == ("title", "error")
+
+
+async def test_no_title_is_made_of_an_answer_that_failed(bob, provider, registry):
+    provider.reply_with(Reply(cut_after=2))
+    tab = await opened(bob)
+
+    await tab.send(SEND)
+    await tab.until("finished")
+    await title_tasks(registry)
+
+    assert len(provider.requests) == 1
+    await tab.close()
+
+
+async def test_a_used_up_budget_pays_for_no_title(bob, provider, registry):
+    from analytics.recording import record_usage
+    from tests.analytics.test_recording import an_entry
+
+    provider.reply_with(Reply(delay=0.05))
+    tab = await opened(bob)
+    await in_store(User.objects.filter(pk=bob.pk).update)(monthly_budget_usd=Decimal(5))
+    await tab.send(SEND)
+    await tab.until("delta")
+    spent = an_entry(bob, cost_usd=Decimal(5), created_at=clock.now())
+    await in_store(record_usage)(spent)
+    await tab.until("finished")
+    await title_tasks(registry)
+
+    assert len(provider.requests) == 1
+    assert (await chat()).title == "What is the answer?"
+    assert await in_store(Reservation.objects.count)() == 0
+    await tab.close()
+
+
+@pytest.mark.parametrize(("setting", "models"), [("", 1), ("openai:small", 2), ("nobody:x", 1)])
+async def test_the_setting_says_who_is_asked(bob, provider, registry, settings, setting, models):
+    settings.TITLE_MODEL = setting
+    provider.reply_with(Reply(), TITLE)
+    tab = await opened(bob)
+
+    await tab.send(SEND)
+    await tab.until("finished")
+    await title_tasks(registry)
+
+    asked = [request.body["model"] for request in provider.requests]
+    assert asked == ["gpt-test", "small"][:models]
+    await tab.close()
+
+
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ('"Hello there."', "Hello there"),
+        ("**Title:** Hello", "Hello"),
+        ("# Hello\n\nAnd more", "Hello"),
+        ("<think>Which one?</think>\nHello", "Hello"),
+        ("<think>Which one", ""),
+        ("a\u202eb\x00c\ud800", "abc"),
+        ("<b>Hello</b>", "<b>Hello</b>"),
+        ("word " * 100, "word " * 14 + "word…"),
+    ],
+)
+def test_a_title_is_one_plain_line(written, title):
+    assert titles.clean(written) == title
+
+
+async def test_the_demo_makes_one_of_the_first_words():
+    messages = (
+        PromptMessage("user", "What is the answer to all of this?"),
+        PromptMessage("assistant", "42"),
+        PromptMessage("user", titles.ASK),
+    )
+    prompt = Prompt("demo", messages, most_tokens=titles.MOST_TOKENS)
+
+    events = [each async for each in DemoProvider().answer(prompt)]
+
+    assert events[0].text == "What is the answer to all"
