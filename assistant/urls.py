@@ -1,10 +1,11 @@
 from django.urls import path
 
-from assistant import stream, views
+from assistant import settings_page, stream, views
 
 app_name = "assistant"
 urlpatterns = [
     path("", views.chat, name="chat"),
+    path("settings", settings_page.general, name="settings"),
     path("c/<str:conversation_id>", views.chat, name="conversation"),
     path("api/assistant/stream", stream.StreamView.as_view(), name="stream"),
     path("api/assistant/decisions", stream.DecisionView.as_view(), name="decisions"),

@@ -31,7 +31,11 @@ def chat(request: HttpRequest, conversation_id: str | None = None) -> HttpRespon
     listed, _ = pages.chats(
         person(request).pk, deleted=False, after=None, limit=LISTED_CONVERSATIONS
     )
+    default_model = person(request).default_model
+    is_offered = catalog.preferred(default_model) is not None
     context = {
+        "default_model": default_model if is_offered else "",
+        "gone_model": "" if is_offered else default_model,
         "conversation": conversation,
         "conversations": listed,
         "models": catalog.choices(),

@@ -15,7 +15,8 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
   let isAnswering = false;
   let isWaiting = false;
 
-  const lastModel = loadModel();
+  // In a new chat what the person has set comes before what this browser remembers.
+  const lastModel = form.dataset.defaultModel ?? loadModel();
   if ([...model.options].some(({ value }) => value === lastModel)) model.value = lastModel;
   model.addEventListener("change", () => saveModel(model.value));
 
@@ -54,6 +55,7 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
     const content = text.value;
     if (!content.trim() || content.length > maxCharacters || isAnswering || isWaiting) return;
     text.value = "";
+    saveModel(model.value);
     // Before the draft goes, the question is remembered as one that was asked.
     onSend(content, model.value);
     changed();
