@@ -1,5 +1,6 @@
 // The chat page: ties the composer, the thread and the socket together.
 
+import { setUpChatMenu } from "./chat-menu.js";
 import { createComposer } from "./composer.js";
 import { setUpSidebar } from "./sidebar.js";
 import { newId, openSocket } from "./socket.js";
@@ -25,6 +26,7 @@ const greeting = document.getElementById("greeting");
 const announcer = document.getElementById("announcer");
 setOwner(page.userId);
 const sidebar = setUpSidebar();
+const chatMenu = setUpChatMenu(page.conversationId);
 
 let conversationId = page.conversationId;
 let messages = []; // the branch that is shown, first to last
@@ -161,6 +163,7 @@ function onStarted(frame) {
   document.title = `${frame.title} – Chatcore`;
   document.getElementById("chat-title").textContent = frame.title;
   sidebar.raise(conversationId, frame.title, { isCurrent: true });
+  chatMenu.show(conversationId);
   begin(frame.generationId, frame.answerId, frame.messageId);
   if (isStopped) stop();
 }
