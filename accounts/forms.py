@@ -1,6 +1,7 @@
-"""The forms of logging in, signing up, setting up, and of API tokens."""
+"""The forms of logging in, signing up, setting up, of preferences and of API tokens."""
 
 import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
 from accounts.clients import client_address
-from accounts.models import ApiToken, Organization, TooManyTokens, User
+from accounts.models import ApiToken, Organization, Theme, TooManyTokens, User
 from chatcore import limits
 from chatcore.db import atomic
 
@@ -125,6 +126,30 @@ class SignupForm(NewAccountForm):
         except IntegrityError:
             self.add_error("email", "There is an account with this address; log in instead.")
             return None
+
+
+class PreferencesForm(forms.Form):
+    """What people choose for themselves. Which models there are is for the caller to say."""
+
+    name = forms.CharField(
+        label="Name",
+        max_length=120,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+        help_text="If it is empty, the pages call you by your e-mail address.",
+    )
+    theme = forms.ChoiceField(label="Theme", choices=Theme.choices, widget=forms.RadioSelect)
+    default_model = forms.ChoiceField(label="Default model", required=False)
+
+    def __init__(self, *args: Any, models: Sequence[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["default_model"].choices = models  # type: ignore[attr-defined]
+
+    def save(self, user: User) -> None:
+        names = list(self.cleaned_data)
+        for name in names:
+            setattr(user, name, self.cleaned_data[name])
+        user.save(update_fields=names)
 
 
 class ApiTokenForm(forms.Form):

@@ -65,6 +65,14 @@ class Role(models.TextChoices):
     MEMBER = "member", "Member"
 
 
+class Theme(models.TextChoices):
+    """The colours of the pages. Django's admin has a choice of its own, in the browser."""
+
+    SYSTEM = "system", "As the device"
+    LIGHT = "light", "Light"
+    DARK = "dark", "Dark"
+
+
 class UserManager(BaseUserManager["User"]):
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
@@ -143,6 +151,11 @@ class User(AbstractBaseUser):
         db_column="monthlyBudgetUsdE10",
         help_text="US dollars in a calendar month (UTC). Empty: no budget of their own.",
     )
+    # What the person has chosen. Here and not in a table of its own: every page needs the theme,
+    # and the log-in reads this row anyway.
+    theme = models.CharField(max_length=8, choices=Theme, default=Theme.SYSTEM)
+    # "provider:model", with which new chats begin. Empty: the first one that is offered.
+    default_model = models.CharField(max_length=300, blank=True, db_column="defaultModel")
     # Counts the changes to this person's chats; what is cached of their list holds for one value.
     chats_version = models.PositiveBigIntegerField(
         default=0, editable=False, db_column="chatsVersion"

@@ -38,7 +38,8 @@ class LoginView(DjangoLoginView):
 
 class PasswordChangeView(DjangoPasswordChangeView):
     template_name = "accounts/password.html"
-    success_url = reverse_lazy("assistant:chat")
+    extra_context = {"section": "password"}
+    success_url = reverse_lazy("accounts:password")
 
     def form_valid(self, form: Any) -> HttpResponse:
         messages.success(self.request, "Your password is changed.")
@@ -90,6 +91,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
         "token": token,
         "tokens": ApiToken.objects.for_user(person(request)),
         "now": now,
+        "section": "tokens",
     }
     return render(request, "accounts/tokens.html", context)
 

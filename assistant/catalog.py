@@ -81,6 +81,11 @@ def choices() -> list[Choice]:
     ]
 
 
+def preferred(ref: str) -> Choice | None:
+    """The model with which somebody wants to begin; None if it is offered no more, or for ""."""
+    return next((choice for choice in choices() if choice.ref == ref), None)
+
+
 def choose(ref: str | None) -> Choice:
     """The offered model of that name, the default for None. Raises UnknownChoice."""
     offered = choices()

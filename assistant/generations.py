@@ -170,12 +170,8 @@ class Registry:
             if not store_is_away(error):
                 raise
             given = None
-        if given is None:
-            return
-        person, frame = str(generation.record.user_id), frames.titled(*given)
-        sockets.tell(person, frame)
-        if self._relay is not None:
-            await self._relay.tell({"user": person, "frame": frame})
+        if given is not None:
+            self._tell(str(given.user_id), frames.changed(given))
 
     def chat_changed(self, sender: object, *, conversation: Conversation, **_: object) -> None:
         """A receiver of `conversations.signals.changed`, in a thread: pages show it."""

@@ -22,11 +22,19 @@ class Offer:
     is_default: bool
 
 
-def offers(now: datetime) -> list[Offer]:
-    """What can be chosen at this moment, the default first."""
+def offers(now: datetime, preferred: str = "") -> list[Offer]:
+    """What can be chosen at this moment. The default is the preferred one, else the first."""
+    choices = catalog.choices()
+    default = preferred or (choices[0].ref if choices else "")
     return [
-        Offer(choice.ref, choice.model, choice.provider_label, _price(choice, now), place == 0)
-        for place, choice in enumerate(catalog.choices())
+        Offer(
+            choice.ref,
+            choice.model,
+            choice.provider_label,
+            _price(choice, now),
+            choice.ref == default,
+        )
+        for choice in choices
     ]
 
 

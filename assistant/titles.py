@@ -71,8 +71,8 @@ def wanted(turn: turns.Turn) -> Wanted | None:
     return Wanted(payer, asked.content[:READ_CHARACTERS], first_words)
 
 
-async def give(wanted: Wanted, answer: str) -> tuple[str, str] | None:
-    """The chat's id and its new title; None if it keeps the old one. Raises what the store says.
+async def give(wanted: Wanted, answer: str) -> Conversation | None:
+    """The chat with its new title; None if it keeps the old one. Raises what the store says.
 
     Cancelled, it notes what was used, and gives none.
     """
@@ -169,11 +169,11 @@ def _hold(payer: Payer, prompt_characters: int, now: datetime) -> None:
         in_transaction(work)
 
 
-def _keep(entry: UsageEntry, title: str, first_words: str) -> tuple[str, str] | None:
+def _keep(entry: UsageEntry, title: str, first_words: str) -> Conversation | None:
     """Charge the call, and give the chat its title if nobody has given it another one."""
     recording.record_usage(entry)
 
-    def work() -> tuple[str, str] | None:
+    def work() -> Conversation | None:
         budgets.release(entry.id)
         chat = rows.one(Conversation, id=entry.conversation_id)
         if chat is None:
@@ -188,6 +188,6 @@ def _keep(entry: UsageEntry, title: str, first_words: str) -> tuple[str, str] | 
             fields["title"] = title
         if fields:
             chat.change(**fields)
-        return (chat.client_id, title) if is_given else None
+        return chat if is_given else None
 
     return in_transaction(work)

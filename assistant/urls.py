@@ -1,10 +1,13 @@
 from django.urls import path
 
-from assistant import stream, views
+from assistant import data_page, settings_page, stream, views
 
 app_name = "assistant"
 urlpatterns = [
     path("", views.chat, name="chat"),
+    path("settings", settings_page.general, name="settings"),
+    path("settings/data", data_page.data, name="data"),
+    path("settings/data/export", data_page.export, name="export"),
     path("c/<str:conversation_id>", views.chat, name="conversation"),
     path("api/assistant/stream", stream.StreamView.as_view(), name="stream"),
     path("api/assistant/running", stream.RunningView.as_view(), name="running"),

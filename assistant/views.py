@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 
 from accounts.permissions import may_administer, may_see_reports
 from accounts.sessions import person
+from assistant import catalog
 from assistant.client_frames import MAX_TEXT_CHARACTERS
 from assistant.offers import offers
 from assistant.shown import Shown, running_chats, shown
@@ -33,10 +34,14 @@ def chat(request: HttpRequest, conversation_id: str | None = None) -> HttpRespon
     listed, key = pages.chats(
         person(request).pk, deleted=False, after=None, limit=LISTED_CONVERSATIONS
     )
+    wanted = person(request).default_model
+    default_model = wanted if catalog.preferred(wanted) else ""
     context = {
+        "default_model": default_model,
+        "gone_model": "" if default_model else wanted,
         "conversation": conversation,
         "conversations": listed,
-        "models": offers(clock.now()),
+        "models": offers(clock.now(), default_model),
         "may_administer": may_administer(request.user),
         "may_see_reports": may_see_reports(request.user),
         "page": {

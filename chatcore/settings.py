@@ -78,6 +78,7 @@ ROCKETREACH_CACHE_DAYS = ENV.integer_or_off("ROCKETREACH_CACHE_DAYS", 30, minimu
 ASSISTANT_LIMIT = ENV.rate_or_off("ASSISTANT_LIMIT", _Rate(20, 60))
 ROCKETREACH_LIMIT = ENV.rate_or_off("ROCKETREACH_LIMIT", _Rate(100, 60 * 60))
 API_WRITE_LIMIT = ENV.rate_or_off("API_WRITE_LIMIT", _Rate(120, 60))
+EXPORT_LIMIT = ENV.rate_or_off("EXPORT_LIMIT", _Rate(10, 60 * 60))
 LOGIN_LIMIT = ENV.rate("LOGIN_LIMIT", _Rate(5, 15 * 60))
 # Answers that are made for one person at the same moment.
 RUNNING_LIMIT = ENV.integer_or_off("RUNNING_LIMIT", 10, minimum=1, maximum=1000)
@@ -215,6 +216,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "accounts.context.preferences",
             ],
             "builtins": ["chatcore.templatetags.icons"],
         },

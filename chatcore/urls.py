@@ -16,6 +16,7 @@ urlpatterns = [
     path("admin/analytics", dashboard.overview),
     path("admin/analytics/", dashboard.overview, name="dashboard"),
     path("admin/analytics/users/<uuid:person_id>/", dashboard.person, name="dashboard_person"),
+    path("", include("conversations.page_urls")),
     path("admin/", admin.site.urls),
     path("api/assistant/", include("conversations.urls")),
     path("api/", include("analytics.urls")),

@@ -17,7 +17,7 @@ _SUMMARY = (
     *("id", "client_id", "title", "metadata", "message_count", "version"),
     *("created_at", "updated_at", "deleted_at"),
 )
-_MESSAGE = (
+MESSAGE = (
     *("client_id", "parent_id", "role", "content", "parts", "model", "status", "error"),
     *("token_count", "created_at", "seq"),
 )
@@ -70,13 +70,13 @@ def conversation(chat: rows.Row, *, before: str | None, limit: int) -> SavedConv
     """
     found = rows.read(
         Message,
-        _MESSAGE,
+        MESSAGE,
         equal={"conversation_id": chat["id"]},
         order=(("seq", -1),),
         after=None if before is None else (_seq_of(chat["id"], before),),
         limit=limit + 1,
     )
-    messages = [_message(row) for row in reversed(found[:limit])]
+    messages = [message(row) for row in reversed(found[:limit])]
     return SavedConversation(
         **msgspec.structs.asdict(summary(chat)),
         messages=messages,
@@ -121,7 +121,7 @@ def _cost(stored: object) -> float | None:
     return None if stored is None else float(str(stored))
 
 
-def _message(row: rows.Row) -> SavedMessage:
+def message(row: rows.Row) -> SavedMessage:
     return SavedMessage(
         id=row["client_id"],
         parent_id=row["parent_id"],

@@ -1,6 +1,7 @@
 // The chat page: ties the composer, the thread and the socket together.
 
 import { createComposer } from "./composer.js";
+import { setUpHeadMenu } from "./head-menu.js";
 import { setUpShortcuts } from "./shortcuts.js";
 import { setUpSidebar } from "./sidebar.js";
 import { newId, openSocket } from "./socket.js";
@@ -34,6 +35,7 @@ const sidebar = setUpSidebar({
     if (id === conversationId) showTitle(title);
   },
 });
+const headMenu = setUpHeadMenu(page.conversationId);
 let messages = []; // the branch that is shown, first to last
 let pending = null; // {frame, question?, replaced?, isSent, isStopped?}: not yet known to be saved
 let unsure = null; // the frame of a question that may have been saved although it was given back
@@ -176,6 +178,7 @@ function onStarted(frame) {
   composer.rename(conversationId);
   showTitle(frame.title);
   sidebar.raise(conversationId, frame.title, { isCurrent: true });
+  headMenu.show(conversationId);
   begin(frame.generationId, frame.answerId, frame.messageId);
   if (isStopped) stop();
 }
@@ -213,15 +216,6 @@ function onBegun({ conversationId: id, title, generationId, answerId, question }
     return;
   }
   follow({ generationId, answerId, parentId: question.id });
-}
-
-/** A chat has got its title, made of its first question and answer. */
-function onTitled({ conversationId: id, title }) {
-  const isShown = id === conversationId;
-  sidebar.raise(id, title, { isCurrent: isShown });
-  if (!isShown) return;
-  document.title = `${title} – Chatcore`;
-  document.getElementById("chat-title").textContent = title;
 }
 
 /** Of an answer that this tab has not asked for. */

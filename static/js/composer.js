@@ -3,7 +3,7 @@
 import { charactersOf, standing } from "./counting.js";
 import { createModelPicker } from "./model-picker.js";
 import { createPromptList } from "./prompt-list.js";
-import { loadDraft, saveDraft } from "./storage.js";
+import { loadDraft, saveDraft, saveModel } from "./storage.js";
 import { inShort } from "./timing.js";
 
 const GOES_OUT_LATER = "You can go on writing. What you send waits here and goes out when the connection is back.";
@@ -65,6 +65,7 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
     const content = text.value;
     if (isAnswering || sendButton.disabled) return;
     text.value = "";
+    saveModel(model.value);
     // Before the draft goes, the question is remembered as one that was asked.
     onSend(content, model.value);
     changed();

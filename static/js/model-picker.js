@@ -78,7 +78,8 @@ export function createModelPicker(root) {
     if (!popover.hidden && !root.contains(target)) close({ returnsFocus: false });
   });
 
-  const last = loadModel();
+  // In a new chat what the person has set comes before what this browser remembers.
+  const last = root.closest("form").dataset.defaultModel ?? loadModel();
   choose(options.find((option) => option.dataset.ref === last) ?? options[0]);
   return {
     get value() {

@@ -58,10 +58,10 @@ async def test_all_tabs_are_told_the_title_and_its_call_is_charged(bob, provider
     tab, other = await opened(bob), await opened(bob)
 
     await tab.send(SEND)
-    seen, heard = await tab.until("titled"), await other.until("titled")
+    seen, heard = await tab.until("changed"), await other.until("changed")
 
-    frame = {"type": "titled", "conversationId": "c1", "title": "The meaning of everything"}
-    assert (seen[-1], heard[-1]) == (frame, frame)
+    assert seen[-1] == heard[-1]
+    assert (seen[-1]["conversationId"], seen[-1]["title"]) == ("c1", "The meaning of everything")
     assert seen[-2]["type"] == "finished"
     saved = await chat()
     assert saved.title == "The meaning of everything"
@@ -78,7 +78,7 @@ async def test_only_the_first_answer_makes_a_title(bob, provider, registry):
     provider.reply_with(Reply(), TITLE)
     tab = await opened(bob)
     await tab.send(SEND)
-    answer = (await tab.until("titled"))[0]["answerId"]
+    answer = (await tab.until("changed"))[0]["answerId"]
 
     await tab.send({**SEND, "requestId": "r2", "messageId": "m2", "parentId": answer})
     await tab.until("finished")

@@ -235,7 +235,7 @@ def test_a_manager_sees_their_own_people_and_a_member_nobody(alice, server, open
     assert member.request.get(f"{server.url}/admin/analytics").status == 403
     assert member.request.get(f"{server.url}/admin/analytics/").status == 403
     member.locator(".account summary").click()
-    expect(member.get_by_role("link", name="API tokens")).to_be_visible()
+    expect(member.get_by_role("link", name="Settings")).to_be_visible()
     expect(member.get_by_role("link", name="Usage reports")).to_have_count(0)
 
 

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.browser
 def test_a_token_is_shown_once_and_listed_until_it_is_revoked(alice):
     page = alice
     page.locator(".account summary").click()
+    page.get_by_role("link", name="Settings").click()
     page.get_by_role("link", name="API tokens").click()
     page.get_by_label("What it is for").fill("Nightly export")
     page.get_by_role("button", name="Make a token").click()
