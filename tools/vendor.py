@@ -20,7 +20,8 @@ VENDOR = Path(__file__).resolve().parent.parent / "static" / "vendor"
 
 ICONS = (
     *("arrow-up", "chart-column", "chevron-down", "copy", "download", "key-round", "log-out"),
-    *("menu", "plus", "refresh-cw", "settings", "shield", "square", "triangle-alert", "x"),
+    *("menu", "pencil", "plus", "refresh-cw", "settings", "shield", "square", "triangle-alert"),
+    "x",
 )
 
 
