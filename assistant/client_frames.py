@@ -86,6 +86,14 @@ class Sync(TypedDict):
     messageId: ClientId | None
 
 
+class Show(TypedDict):
+    """Ask for the branch of a chat that goes through this message."""
+
+    type: Literal["show"]
+    conversationId: ClientId
+    messageId: ClientId
+
+
 class Ping(TypedDict):
     """Ask whether the socket is alive."""
 
@@ -93,7 +101,7 @@ class Ping(TypedDict):
 
 
 Asking = Send | Regenerate | Continue
-ClientFrame = Asking | Attach | Stop | Decide | Sync | Ping
+ClientFrame = Asking | Attach | Stop | Decide | Sync | Show | Ping
 _CLIENT_FRAMES: dict[str, Any] = {
     "send": Send,
     "regenerate": Regenerate,
@@ -102,6 +110,7 @@ _CLIENT_FRAMES: dict[str, Any] = {
     "stop": Stop,
     "decide": Decide,
     "sync": Sync,
+    "show": Show,
     "ping": Ping,
 }
 

@@ -112,6 +112,8 @@ class AssistantConsumer(AsyncWebsocketConsumer):
                 await registry.decide(found.generation, frame["callId"], frame["decision"])
             case "sync":
                 await self._show_anew(frame)
+            case "show":
+                await self._show_branch(frame)
             case "ping":
                 await self._send({"type": "pong"})
 
@@ -181,6 +183,14 @@ class AssistantConsumer(AsyncWebsocketConsumer):
     async def _show_anew(self, frame: client_frames.Sync) -> None:
         chat, now_shown = await self._in_store(
             shown.since, frame["conversationId"], frame["messageId"]
+        )
+        if chat is None:
+            raise turns.TurnRefused("not_found", "This chat is not there any more.")
+        await self._send(frames.synced(chat, now_shown))
+
+    async def _show_branch(self, frame: client_frames.Show) -> None:
+        chat, now_shown = await self._in_store(
+            shown.show, frame["conversationId"], frame["messageId"]
         )
         if chat is None:
             raise turns.TurnRefused("not_found", "This chat is not there any more.")

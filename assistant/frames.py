@@ -6,6 +6,7 @@ Those of a client are in assistant/client_frames.py.
 from typing import Any, Literal, TypedDict, cast
 from uuid import UUID
 
+from assistant import tool_uses
 from assistant.answer_log import AnswerLog
 from assistant.events import (
     ApprovalAsked,
@@ -105,7 +106,7 @@ class Unchanged(TypedDict):
 class Snapshot(TypedDict):
     """All there is of an answer at position `seq`; it takes the place of what the client had.
 
-    `tools` are parts of a message, in the shape of the AI SDK.
+    `tools` are parts of a message, in the shape of the AI SDK; `parts` are text and tools in order.
     """
 
     type: Literal["snapshot"]
@@ -118,6 +119,7 @@ class Snapshot(TypedDict):
     text: str
     reasoning: str
     tools: list[dict[str, Any]]
+    parts: list[dict[str, Any]]
     status: str
     error: dict[str, Any] | None
 
@@ -323,6 +325,7 @@ def snapshot(found: Found, log: AnswerLog | None = None) -> Snapshot:
         "text": progress.text,
         "reasoning": progress.reasoning,
         "tools": [use.part() for use in progress.tools],
+        "parts": tool_uses.parts_of(progress.text, progress.tools),
         "status": log.status if log else record.status,
         "error": log.error if log else record.error,
     }

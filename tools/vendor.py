@@ -19,7 +19,7 @@ from pathlib import Path
 VENDOR = Path(__file__).resolve().parent.parent / "static" / "vendor"
 
 ICONS = (
-    *("arrow-up", "chart-column", "chevron-down", "copy", "download", "key-round", "log-out"),
+    *("arrow-up", "chart-column", "chevron-down", "copy", "download", "log-out"),
     *("menu", "plus", "refresh-cw", "settings", "shield", "square", "triangle-alert", "x"),
     *("arrow-left", "ellipsis", "panel-left", "pencil", "rotate-ccw", "search", "trash-2"),
     *("check", "keyboard", "text-quote", "wifi-off"),

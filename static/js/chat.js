@@ -5,7 +5,7 @@ import { setUpHeadMenu } from "./head-menu.js";
 import { setUpShortcuts } from "./shortcuts.js";
 import { setUpSidebar } from "./sidebar.js";
 import { newId, openSocket } from "./socket.js";
-import { loadPending, saveDraft, savePending, setOwner } from "./storage.js";
+import { loadLeaf, loadPending, saveDraft, saveLeaf, savePending, setOwner } from "./storage.js";
 import { createThread } from "./thread.js";
 import { countDown } from "./timing.js";
 import { setUpUsage } from "./usage.js";
@@ -37,7 +37,9 @@ const sidebar = setUpSidebar({
 });
 const headMenu = setUpHeadMenu(page.conversationId);
 let messages = []; // the branch that is shown, first to last
-let pending = null; // {frame, question?, replaced?, isSent, isStopped?}: not yet known to be saved
+// {frame, question?, replaced, edited?, isSent, isStopped?}: not yet known to be saved
+let pending = null;
+let branchAsked = null; // {message, to, name}: the version that somebody wants to see
 let unsure = null; // the frame of a question that may have been saved although it was given back
 let running = null; // {generationId, seq, answer, isStopped?}: the answer that is being made
 let mayHaveMissed = false; // the socket was away: another tab may have written to this chat
@@ -49,9 +51,18 @@ let endCountdown = () => {};
 const thread = createThread({
   scroller: document.getElementById("thread-scroll"),
   list: document.getElementById("thread"),
-  onRetry: (answer) => askAgain(answer, { type: "regenerate", messageId: answer.parentId }),
-  onContinue: (answer) => askAgain(answer, { type: "continue", messageId: answer.id }),
-  onDecide: (callId, decision) => decide(callId, decision),
+  jump: document.getElementById("jump"),
+  on: {
+    retry: (answer) => askAgain(answer, { type: "regenerate", messageId: answer.parentId }),
+    continue: (answer) => askAgain(answer, { type: "continue", messageId: answer.id }),
+    decide: (callId, decision) => decide(callId, decision),
+    edit: askInOtherWords,
+    version: showVersion,
+    say: (sentence) => {
+      announcer.textContent = sentence;
+    },
+    jump: () => composer.focus(),
+  },
 });
 const composer = createComposer(form, {
   onSend: send,
@@ -63,34 +74,49 @@ setUpShortcuts({
   composer,
   stop,
   isAnswering: () => pending !== null || running !== null,
-  announce(sentence) {
-    announcer.textContent = sentence;
-  },
 });
 
 const usage = setUpUsage({ onBudget: (sentence) => composer.budget(sentence) });
 
-const lastId = () => messages.at(-1)?.id ?? null;
+// The branch that this tab showed before it was reloaded, until it is there again.
+let shownLeaf = null;
+
+const lastId = () => messages.at(-1)?.id ?? shownLeaf;
 
 /** The stored messages, first to last. Those that are shown already stay as they are. */
 function show(stored) {
+  shownLeaf = null;
   const isShown = (message, place) => message.id === messages[place]?.id;
   const change = stored.findIndex((message, place) => !isShown(message, place));
   const place = change < 0 ? stored.length : change;
   for (const message of messages.splice(place)) message.remove();
+  for (const [index, message] of messages.entries()) placeAmong(message, stored[index].siblings);
   messages.push(...stored.slice(place).map(thread.addStored));
   thread.toEnd();
   update();
 }
 
+function placeAmong(message, siblings) {
+  message.siblings = siblings;
+  message.actions.place();
+}
+
+/** What is known to be stored of the branch that is shown outlives a reload of this tab. */
+function rememberBranch() {
+  const asked = pending?.question;
+  const leaf = messages.findLast((message) => message !== asked && message !== running?.answer);
+  if (page.conversationId !== null && shownLeaf === null) saveLeaf(page.conversationId, leaf?.id);
+}
+
 function update() {
-  greeting.hidden = messages.length > 0;
+  rememberBranch();
+  greeting.hidden = messages.length > 0 || shownLeaf !== null;
   composer.answering(pending !== null || running !== null);
 }
 
 function send(text, model) {
   // The very same question once more is the same request: if it was saved, it is not asked twice.
-  const again = unsure?.text === text ? unsure : null;
+  const again = unsure?.text === text && unsure.parentId === lastId() ? unsure : null;
   unsure = null;
   ask({
     type: "send",
@@ -104,23 +130,84 @@ function send(text, model) {
 }
 
 /** Ask a question, now or, if the socket is away, when it is back. */
-function ask(frame) {
-  const question = thread.addUser({ id: frame.messageId, text: frame.text, isPending: true, isOwn: true });
+function ask(frame, edited = null) {
+  // What stands behind its place belongs to another branch.
+  const parent = messages.findIndex(({ id }) => id === frame.parentId);
+  const behind = parent < 0 && frame.parentId ? messages.length : parent + 1;
+  const replaced = takeOut(edited ? messages.indexOf(edited) : behind);
+  const question = thread.addUser({
+    id: frame.messageId,
+    parentId: frame.parentId,
+    text: frame.text,
+    siblings: [...(replaced[0]?.siblings ?? []), frame.messageId],
+    isPending: true,
+    isOwn: true,
+  });
   messages.push(question);
   conversationId = frame.conversationId;
   // Until it is known to be saved, a reload asks it again.
   savePending(frame);
-  pending = { frame, question, isSent: socket.send(frame) };
+  pending = { frame, question, replaced, edited, isSent: socket.send(frame) };
   update();
+}
+
+/** The messages from this place on, which are not shown for now. */
+function takeOut(place) {
+  const replaced = messages.splice(place);
+  for (const message of replaced) message.hide(true);
+  return replaced;
+}
+
+/** A question once more, as a branch beside it. Returns whether it is on its way. */
+function askInOtherWords(question, text) {
+  if (pending !== null || running !== null || text.length > page.maxTextCharacters) {
+    composer.notice(
+      text.length > page.maxTextCharacters
+        ? `At most ${page.maxTextCharacters.toLocaleString()} characters can be sent at once.`
+        : "Wait until the answer is complete, or stop it.",
+    );
+    return false;
+  }
+  const { parentId } = question;
+  const ids = { requestId: newId(), conversationId, messageId: newId(), parentId };
+  ask({ type: "send", ...ids, text, model: composer.model }, question);
+  composer.focus();
+  return true;
+}
+
+/** Show another version of a message, and what follows that one. */
+function showVersion(message, to, name) {
+  if (pending !== null || running !== null) {
+    composer.notice("Wait until the answer is complete, or stop it.");
+    return;
+  }
+  branchAsked = { message, to, name };
+  if (!socket.send({ type: "show", conversationId, messageId: to })) {
+    branchAsked = null;
+    composer.notice("The connection is lost. Try again in a moment.");
+  }
+}
+
+/** The branch that was asked for. The version stands where the earlier one did. */
+function showBranch(stored, { message, to, name }) {
+  thread.keep(message.element, () => {
+    show(stored);
+    return messages.find(({ id }) => id === to)?.element;
+  });
+  const shown = messages.find(({ id }) => id === to);
+  shown?.actions.focus(name);
+  if (shown) {
+    const at = shown.siblings.indexOf(to) + 1;
+    announcer.textContent = `Version ${at} of ${shown.siblings.length}.`;
+  }
 }
 
 /** Another answer in the place of `answer`: from nothing, or one that goes on from its end. */
 function askAgain(answer, request) {
   if (pending !== null || running !== null) return;
   const frame = { ...request, requestId: newId(), conversationId, model: composer.model };
-  answer.hide(true);
-  messages = messages.filter((message) => message !== answer);
-  pending = { frame, replaced: answer, isSent: socket.send(frame) };
+  const replaced = takeOut(messages.indexOf(answer));
+  pending = { frame, replaced, isSent: socket.send(frame) };
   update();
   // The button that was pressed is gone.
   composer.focus();
@@ -147,20 +234,19 @@ function decide(callId, decision) {
 
 /** Undo a question that is not saved: its text goes back into the composer. */
 function withdraw() {
-  const { frame, question, replaced } = pending;
+  const { frame, question, replaced, edited } = pending;
   pending = null;
   if (question) {
     question.remove();
     messages = messages.filter((message) => message !== question);
     unsure = frame;
     savePending(null);
-    composer.restore(frame.text);
+    if (!edited) composer.restore(frame.text);
     conversationId = page.conversationId;
   }
-  if (replaced) {
-    replaced.hide(false);
-    messages.push(replaced);
-  }
+  for (const message of replaced) message.hide(false);
+  messages.push(...replaced);
+  edited?.edit(frame.text);
   update();
   catchUp();
 }
@@ -171,7 +257,7 @@ function onStarted(frame) {
   pending = null;
   // The page that takes our place may have been made before the question was saved.
   if (!isLeaving) savePending(null);
-  replaced?.remove();
+  for (const message of replaced) message.remove();
   question?.settle();
   page.conversationId = conversationId;
   if (location.pathname === "/") history.replaceState(null, "", `/c/${conversationId}`);
@@ -179,7 +265,8 @@ function onStarted(frame) {
   showTitle(frame.title);
   sidebar.raise(conversationId, frame.title, { isCurrent: true });
   headMenu.show(conversationId);
-  begin(frame.generationId, frame.answerId, frame.messageId);
+  const earlier = question ? [] : (replaced[0]?.siblings ?? []);
+  begin({ ...frame, parentId: frame.messageId, siblings: [...earlier, frame.answerId] });
   if (isStopped) stop();
 }
 
@@ -188,9 +275,9 @@ function showTitle(title) {
   document.getElementById("chat-title").textContent = title;
 }
 
-function begin(generationId, answerId, parentId) {
+function begin({ generationId, answerId, parentId, model, siblings }) {
   sidebar.began(conversationId, generationId);
-  const answer = thread.addAnswer({ id: answerId, parentId });
+  const answer = thread.addAnswer({ id: answerId, parentId, model, siblings });
   answer.wait();
   messages.push(answer);
   running = { generationId, seq: 0, answer };
@@ -199,15 +286,25 @@ function begin(generationId, answerId, parentId) {
 }
 
 /** A question of another tab or device. */
-function onBegun({ conversationId: id, title, generationId, answerId, question }) {
+function onBegun({ conversationId: id, title, generationId, answerId, model, question }) {
   const isShown = id === conversationId;
   sidebar.raise(id, title, { isCurrent: isShown });
   sidebar.began(id, generationId);
   if (!isShown || pending !== null || running !== null) return;
   const place = messages.findIndex((message) => message.id === question.id);
+  if (place >= 0 && place < messages.length - 1) {
+    // Another answer to it, which is another branch: what is shown here stays.
+    const answer = messages[place + 1];
+    placeAmong(answer, [...answer.siblings, answerId]);
+    return;
+  }
+  const version = messages.find(({ parentId }) => parentId === (question.parentId ?? null));
+  if (place < 0 && version) {
+    placeAmong(version, [...version.siblings, question.id]);
+    return;
+  }
   if (place >= 0) {
-    // Another answer to it: what stands behind it is another branch.
-    for (const message of messages.splice(place + 1)) message.remove();
+    // It had no answer yet.
   } else if (lastId() === (question.parentId ?? null)) {
     messages.push(thread.addUser(question));
   } else {
@@ -215,13 +312,13 @@ function onBegun({ conversationId: id, title, generationId, answerId, question }
     catchUp();
     return;
   }
-  follow({ generationId, answerId, parentId: question.id });
+  follow({ generationId, answerId, model, parentId: question.id, siblings: [answerId] });
 }
 
 /** Of an answer that this tab has not asked for. */
-function follow({ generationId, answerId, parentId }) {
-  begin(generationId, answerId, parentId);
-  socket.send({ type: "attach", generationId, after: 0 });
+function follow(answer) {
+  begin(answer);
+  socket.send({ type: "attach", generationId: answer.generationId, after: 0 });
 }
 
 /** What other tabs did while nothing could be heard of it. */
@@ -237,7 +334,10 @@ function onConversation(frame) {
     return;
   }
   sidebar.raise(conversationId, frame.title, { isCurrent: true });
-  show(frame.messages);
+  const asked = branchAsked;
+  branchAsked = null;
+  if (asked) showBranch(frame.messages, asked);
+  else show(frame.messages);
   if (frame.running) follow(frame.running);
 }
 
@@ -280,6 +380,7 @@ function onError(frame) {
     return;
   }
   if (pending && (!frame.requestId || frame.requestId === pending.frame.requestId)) withdraw();
+  branchAsked = null;
   if (frame.code === "rate_limited") wait(frame);
   else composer.notice(frame.message);
 }
@@ -401,9 +502,15 @@ const socket = openSocket(`${scheme}//${location.host}/ws/assistant`, {
   onFrame: (frame) => handlers[frame.type]?.(frame),
 });
 
-show(page.messages);
-// It is attached to when the socket is ready.
-if (page.running) begin(page.running.generationId, page.running.answerId, page.running.parentId);
+const leaf = page.conversationId && loadLeaf(page.conversationId);
+if (!leaf || page.messages.some(({ id }) => id === leaf)) {
+  show(page.messages);
+  // It is attached to when the socket is ready.
+  if (page.running) begin(page.running);
+} else {
+  // This tab shows another branch, which comes when the socket is ready.
+  shownLeaf = leaf;
+}
 composer.open(conversationId);
 restorePending();
 update();

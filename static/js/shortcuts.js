@@ -13,15 +13,15 @@ const press = (selector) => () => {
  * `keys` as the sheet shows them ("Mod" is Ctrl, on a Mac ⌘). What has no modifier is not heard
  * while somebody types. `run` tells whether there was anything to do.
  */
-function tableOf({ composer, isAnswering, stop, announce }) {
+function tableOf({ composer, isAnswering, stop }) {
   return [
     { keys: ["Mod", "Shift", "O"], what: "New chat", run: press("a.new-chat, [data-action=new-chat]") },
     { keys: ["Mod", "K"], what: "Search chats", run: searchChats },
     { keys: ["Shift", "Escape"], what: "Go to the message field", run: () => toComposer(composer) },
     { keys: ["/"], what: "Go to the message field", run: () => toComposer(composer) },
     { keys: ["Escape"], what: "Stop the answer", run: () => isAnswering() && (stop(), true) },
-    { keys: ["Mod", "Shift", "C"], what: "Copy the last answer", run: () => copyLast(announce) },
-    { keys: ["Mod", "Shift", "S"], what: "Show or hide the list of chats", run: foldSidebar },
+    { keys: ["Mod", "Shift", "C"], what: "Copy the last answer", run: copyLast },
+    { keys: ["Mod", "Shift", "S"], what: "Show or hide the list of chats", run: () => pressShown("open-sidebar", "hide-sidebar", "show-sidebar") },
     { keys: ["Alt", "ArrowUp"], what: "Previous chat", run: () => toChat(-1) },
     { keys: ["Alt", "ArrowDown"], what: "Next chat", run: () => toChat(1) },
     { keys: ["?"], what: "This list", run: null },
@@ -47,29 +47,28 @@ function isField(element) {
 }
 
 const OPEN =
-  "dialog[open], details.account[open], body.sidebar-is-open, #model-popover:not([hidden]), #prompt-panel:not([hidden]), [role=menu]:not([hidden])";
+  "dialog[open], details.account[open], body.sidebar-is-open, #model-popover:not([hidden]), #prompt-panel:not([hidden]), :popover-open";
 
 function toComposer(composer) {
   composer.focus();
   return true;
 }
 
-function searchChats() {
-  const field = document.querySelector("#chat-search");
-  if (field === null) return false;
-  const opener = document.querySelector("[data-action=open-sidebar]");
-  if (!field.checkVisibility({ visibilityProperty: true })) {
-    (opener?.checkVisibility() ? opener : document.querySelector("[data-action=fold-sidebar]"))?.click();
-  }
-  field.focus();
-  return true;
+const isShown = (element) => element.checkVisibility({ visibilityProperty: true });
+
+/** The button that says so, of those that are shown; whether there was one. */
+function pressShown(...actions) {
+  const buttons = document.querySelectorAll(actions.map((name) => `[data-action=${name}]`).join());
+  const button = [...buttons].find(isShown);
+  button?.click();
+  return button !== undefined;
 }
 
-function foldSidebar() {
-  const fold = [...document.querySelectorAll("[data-action=fold-sidebar], [data-action=open-sidebar]")];
-  const shown = fold.find((button) => button.checkVisibility());
-  shown?.click();
-  return shown !== undefined;
+function searchChats() {
+  const field = document.querySelector("#chat-search");
+  if (!isShown(field)) pressShown("open-sidebar", "show-sidebar");
+  field.focus();
+  return true;
 }
 
 function toChat(step) {
@@ -80,18 +79,10 @@ function toChat(step) {
   return true;
 }
 
-function copyLast(announce) {
+function copyLast() {
   const answer = [...document.querySelectorAll(".message-assistant:not([hidden])")].at(-1);
-  if (answer === undefined) return false;
-  const button = answer.querySelector('[data-action="copy"]');
-  if (button !== null) button.click();
-  else {
-    navigator.clipboard?.writeText(answer.querySelector(".message-body").innerText).then(
-      () => announce("The answer is copied."),
-      () => announce("The browser did not let the answer be copied."),
-    );
-  }
-  return true;
+  answer?.querySelector('[data-action="copy"]').click();
+  return answer !== undefined;
 }
 
 const NAMES = { Mod: isMac ? "⌘" : "Ctrl", Escape: "Esc", ArrowUp: "↑", ArrowDown: "↓" };

@@ -39,6 +39,10 @@ export const loadPending = () =>
 export const savePending = (frame) =>
   remember(ofThisTab, "pending", frame && JSON.stringify(frame));
 
+/** The last message that this tab shows of a chat: another tab may show another branch. */
+export const loadLeaf = (conversationId) => recall(ofThisTab, `leaf:${conversationId}`);
+export const saveLeaf = (conversationId, id) => remember(ofThisTab, `leaf:${conversationId}`, id);
+
 export const loadModel = () => recall(lasting, "model");
 export const saveModel = (model) => remember(lasting, "model", model);
 

@@ -1,8 +1,9 @@
 // The messages on the page.
 
-import { createMarkdownWriter } from "./markdown.js";
+import { createFollower } from "./follow.js";
+import { openEditor, showActions } from "./message_actions.js";
+import { createParts } from "./parts.js";
 import { countDown, inShort, oncePerRefresh } from "./timing.js";
-import { createToolList } from "./tools.js";
 
 const ENDINGS = {
   stopped: "You stopped this answer.",
@@ -16,19 +17,11 @@ const ENDINGS_WITHOUT_TEXT = {
 const textOf = (parts, type) =>
   parts.filter((part) => part.type === type).map((part) => part.text).join("");
 
-export function createThread({ scroller, list, onRetry, onContinue, onDecide }) {
+/** `on`: what is called for the buttons of messages; see chat.js. */
+export function createThread({ scroller, list, jump, on }) {
   const messageTemplate = document.getElementById("message-template");
   const endingTemplate = document.getElementById("ending-template");
-  // The view follows the end of the answer unless the reader has scrolled up.
-  let follows = true;
-
-  scroller.addEventListener("scroll", () => {
-    follows = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
-  });
-
-  function toEnd() {
-    if (follows) scroller.scrollTop = scroller.scrollHeight;
-  }
+  const view = createFollower({ scroller, list, button: jump, onJump: on.jump });
 
   function build(role) {
     const element = messageTemplate.content.firstElementChild.cloneNode(true);
@@ -39,37 +32,59 @@ export function createThread({ scroller, list, onRetry, onContinue, onDecide }) 
   }
 
   /** `isOwn`: asked here and now, so the view goes there. */
-  function addUser({ id, text, isPending = false, isOwn = false }) {
+  function addUser({ id, parentId = null, text, siblings = [id], isPending = false, isOwn = false }) {
     const element = build("user");
     element.dataset.id = id;
     element.querySelector(".message-body").textContent = text;
     element.classList.toggle("is-pending", isPending);
-    if (isOwn) {
-      follows = true;
-      toEnd();
-    }
-    return {
+    const question = {
       id,
+      parentId,
+      element,
+      siblings,
+      source: () => text,
       remove: () => element.remove(),
-      settle: () => element.classList.remove("is-pending"),
+      hide(isHidden) {
+        element.hidden = isHidden;
+      },
+      settle() {
+        element.classList.remove("is-pending");
+        question.actions.show();
+      },
+      /** Let it be written anew, beginning with what was typed before. */
+      edit(typed = text) {
+        if (element.querySelector(".edit")) return;
+        openEditor(element.querySelector(".message-body"), typed, {
+          onSend: (changed) => on.edit(question, changed),
+          onCancel: () => question.actions.focusEdit(),
+        });
+      },
     };
+    question.actions = showActions(element, question, {
+      isQuestion: true,
+      onEdit: () => question.edit(),
+      onVersion: (to, name) => on.version(question, to, name),
+      onSay: on.say,
+    });
+    if (!isPending) question.actions.show();
+    if (isOwn) view.goToEnd();
+    else view.tell();
+    return question;
   }
 
-  function addAnswer({ id, parentId }) {
+  function addAnswer({ id, parentId, model = "", createdAt = null, siblings = [id] }) {
     const element = build("assistant");
     element.dataset.id = id;
-    const body = element.querySelector(".message-body");
     const waiting = element.querySelector(".message-waiting");
     const retrying = element.querySelector(".message-retrying");
     const reasoningBox = element.querySelector(".reasoning");
     const reasoningText = element.querySelector(".reasoning-text");
     const ending = element.querySelector(".message-ending");
-    const tools = createToolList(element.querySelector(".tools"), { onDecide });
+    const parts = createParts(element.querySelector(".message-parts"), { onDecide: on.decide });
     const drawing = oncePerRefresh(() => {
       draw();
-      toEnd();
+      view.tell();
     });
-    let writer = createMarkdownWriter(body);
     let text = "";
     let reasoning = "";
     // What came since the page was drawn.
@@ -83,7 +98,7 @@ export function createThread({ scroller, list, onRetry, onContinue, onDecide }) 
         if (!reasoningText.firstChild) reasoningText.append("");
         reasoningText.firstChild.appendData(newReasoning);
       }
-      if (newText) writer.append(newText);
+      if (newText) parts.append(newText);
       newText = newReasoning = "";
     }
 
@@ -96,13 +111,17 @@ export function createThread({ scroller, list, onRetry, onContinue, onDecide }) 
     const answer = {
       id,
       parentId,
+      element,
+      siblings,
+      made: null,
+      source: () => parts.source(),
       remove: () => element.remove(),
       hide(isHidden) {
         element.hidden = isHidden;
       },
       wait() {
         showProgress({ isWaiting: true });
-        toEnd();
+        view.tell();
       },
       append(piece) {
         showProgress({ isWaiting: false });
@@ -119,8 +138,10 @@ export function createThread({ scroller, list, onRetry, onContinue, onDecide }) 
       /** What happened with a tool: "call", "result", "ask" or "decided", as the frame says. */
       tool(what, frame) {
         showProgress({ isWaiting: what !== "ask" });
-        tools[what](frame);
-        toEnd();
+        // It stands behind all that came before.
+        draw();
+        parts.tools[what](frame);
+        view.tell();
       },
       /** The model did not begin, and is asked again in so many seconds. */
       retry(message, seconds) {
@@ -130,34 +151,41 @@ export function createThread({ scroller, list, onRetry, onContinue, onDecide }) 
           const when = left > 0 ? `Trying again in ${inShort(left)}` : "Trying again …";
           retrying.textContent = `${message} ${when}`;
         });
-        toEnd();
+        view.tell();
       },
       /** All there is by now. What is shown of it already stays as it is. */
       replace(whole) {
         if (!whole.text.startsWith(text) || !whole.reasoning.startsWith(reasoning)) {
           text = reasoning = newText = newReasoning = "";
-          body.replaceChildren();
           reasoningText.replaceChildren();
-          tools.clear();
-          writer = createMarkdownWriter(body);
+          parts.clear();
         }
-        for (const part of whole.tools ?? []) tools.show(part);
         const more = whole.reasoning.slice(reasoning.length);
         if (more) answer.appendReasoning(more);
-        if (whole.text.length > text.length) answer.append(whole.text.slice(text.length));
+        let at = 0;
+        for (const part of whole.parts ?? [{ type: "text", text: whole.text }]) {
+          if (part.type === "text") {
+            at += part.text.length;
+            if (at > text.length) answer.append(whole.text.slice(text.length, at));
+          } else if (part.type === "dynamic-tool") {
+            draw();
+            parts.tools.show(part);
+          }
+        }
       },
       /** No more will come; `error` says why, if the answer is not whole. */
       end(status, error, { isNews = true } = {}) {
         showProgress({ isWaiting: false });
         drawing.cancel();
         draw();
-        writer.end();
-        tools.end();
+        parts.end();
         const hasText = text.trim() !== "";
         const message = error?.message ?? (hasText ? ENDINGS : ENDINGS_WITHOUT_TEXT)[status];
         if (message) showEnding(message, { isError: status === "failed", isNews, hasText });
+        answer.made = { model, createdAt: createdAt ?? new Date().toISOString() };
+        answer.actions.show();
         // Who opens a chat is taken to its end once.
-        if (isNews) toEnd();
+        if (isNews) view.tell();
       },
     };
 
@@ -169,20 +197,27 @@ export function createThread({ scroller, list, onRetry, onContinue, onDecide }) 
       notice.querySelector(".notice-text").textContent = message;
       const goOn = notice.querySelector("[data-action=continue]");
       // Of nothing nothing can be continued.
-      if (hasText) goOn.addEventListener("click", () => onContinue(answer));
+      if (hasText) goOn.addEventListener("click", () => on.continue(answer));
       else goOn.remove();
-      notice.querySelector("[data-action=retry]").addEventListener("click", () => onRetry(answer));
+      notice.querySelector("[data-action=retry]").addEventListener("click", () => on.retry(answer));
       ending.replaceChildren(notice);
       ending.hidden = false;
     }
 
+    answer.actions = showActions(element, answer, {
+      isQuestion: false,
+      onRegenerate: () => on.retry(answer),
+      onVersion: (to, name) => on.version(answer, to, name),
+      onSay: on.say,
+    });
     return answer;
   }
 
   return {
     addUser,
     addAnswer,
-    toEnd,
+    toEnd: view.toEnd,
+    keep: view.keep,
     /** While nothing may be sent, nothing can be asked again either. */
     allowRetry(isAllowed) {
       for (const button of list.querySelectorAll(".notice button")) button.disabled = !isAllowed;
@@ -190,10 +225,9 @@ export function createThread({ scroller, list, onRetry, onContinue, onDecide }) 
     /** A stored message, as the page's data has it. */
     addStored(message) {
       const text = textOf(message.parts, "text");
-      if (message.role === "user") return addUser({ id: message.id, text });
+      if (message.role === "user") return addUser({ ...message, text });
       const answer = addAnswer(message);
-      const tools = message.parts.filter((part) => part.type === "dynamic-tool");
-      answer.replace({ text, reasoning: textOf(message.parts, "reasoning"), tools });
+      answer.replace({ text, reasoning: textOf(message.parts, "reasoning"), parts: message.parts });
       answer.end(message.status, message.error, { isNews: false });
       return answer;
     },

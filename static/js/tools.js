@@ -28,8 +28,11 @@ function parsed(text) {
   }
 }
 
-/** @param onDecide called with the id of a call and "once", "chat" or "deny" */
-export function createToolList(list, { onDecide }) {
+/**
+ * @param place gives the list that the next card belongs into
+ * @param onDecide called with the id of a call and "once", "chat" or "deny"
+ */
+export function createTools(place, { onDecide }) {
   const template = document.getElementById("tool-template");
   const cards = new Map();
 
@@ -48,8 +51,7 @@ export function createToolList(list, { onDecide }) {
         onDecide(id, button.dataset.decision);
       });
     }
-    list.append(element);
-    list.hidden = false;
+    place().append(element);
     cards.set(id, element);
     state(element, "input-available");
     return element;
@@ -110,8 +112,6 @@ export function createToolList(list, { onDecide }) {
     },
     clear() {
       cards.clear();
-      list.replaceChildren();
-      list.hidden = true;
     },
   };
   return tools;

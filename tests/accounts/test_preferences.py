@@ -18,7 +18,8 @@ def page(client, bob, openai_models):
 
 
 def theme_of(text: str) -> str:
-    return re.search(r'<html lang="en" data-theme="(\w+)">', text)[1]
+    [theme] = re.findall(r'<html lang="en" data-theme="(\w+)">', text)
+    return str(theme)
 
 
 @pytest.mark.parametrize("address", ["/settings", "/password", "/tokens"])

@@ -56,6 +56,7 @@ def test_a_chat_comes_with_its_messages(client, bob):
     data = page_data(client.get("/c/c1"))
 
     question, answer = data["messages"]
+    assert question.pop("createdAt") < answer.pop("createdAt")
     assert question == {
         "id": "m-r1",
         "parentId": None,
@@ -64,6 +65,7 @@ def test_a_chat_comes_with_its_messages(client, bob):
         "model": "",
         "status": "complete",
         "error": None,
+        "siblings": ["m-r1"],
     }
     assert (answer["status"], answer["error"]["message"]) == ("failed", "Broken.")
     assert answer["parentId"] == "m-r1"
@@ -79,6 +81,8 @@ def test_a_running_answer_is_named_so_that_the_page_can_attach(client, bob):
         "generationId": str(turn.generation.pk),
         "answerId": turn.generation.answer_id,
         "parentId": "m-r1",
+        "model": f"{turn.generation.provider}:{turn.generation.model}",
+        "siblings": [turn.generation.answer_id],
     }
     assert [message["id"] for message in data["messages"]] == ["m-r1"]
 

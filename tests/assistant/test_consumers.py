@@ -485,6 +485,7 @@ async def test_a_tab_that_missed_something_gets_what_is_to_be_shown(tab):
         "running": None,
     }
     assert (question["id"], question["role"]) == ("m1", "user")
+    assert answer.pop("createdAt") > question["createdAt"]
     assert answer == {
         "id": started["answerId"],
         "parentId": "m1",
@@ -493,6 +494,7 @@ async def test_a_tab_that_missed_something_gets_what_is_to_be_shown(tab):
         "model": "openai:gpt-test",
         "status": "complete",
         "error": None,
+        "siblings": [started["answerId"]],
     }
 
 
@@ -512,7 +514,38 @@ async def test_a_tab_that_missed_the_beginning_of_an_answer_is_told_what_to_atta
         "generationId": started["generationId"],
         "answerId": started["answerId"],
         "parentId": "m1",
+        "model": "openai:gpt-test",
+        "siblings": [started["answerId"]],
     }
+
+
+async def test_a_tab_is_shown_the_branch_it_asks_for_and_syncs_in_it(tab, provider):
+    await tab.send(SEND)
+    first, *_ = await tab.until("finished")
+    await tab.send({**SEND, "requestId": "r2", "messageId": "m2", "text": "Other words?"})
+    second, *_ = await tab.until("finished")
+
+    await tab.send({"type": "show", "conversationId": "c1", "messageId": "m1"})
+    shown = await tab.receive()
+    await tab.send({**SYNC, "messageId": first["answerId"]})
+    synced = await tab.receive()
+
+    assert [each["id"] for each in shown["messages"]] == ["m1", first["answerId"]]
+    assert shown["messages"][0]["siblings"] == ["m1", "m2"]
+    assert [each["id"] for each in synced["messages"]] == ["m1", first["answerId"]]
+    await tab.send({**SYNC, "messageId": second["answerId"]})
+    assert await tab.receive() == {"type": "unchanged", "conversationId": "c1"}
+
+
+async def test_a_branch_of_somebody_else_is_not_shown(tab, alice):
+    await tab.send(SEND)
+    await tab.until("finished")
+    stranger = await another_tab(alice)
+
+    await stranger.send({"type": "show", "conversationId": "c1", "messageId": "m1"})
+
+    assert (await stranger.receive())["code"] == "not_found"
+    await stranger.close()
 
 
 async def test_a_chat_in_the_trash_or_of_somebody_else_is_not_there(tab, alice, bob):

@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 from tests.e2e.conftest import on_sqlite
 from tests.e2e.steps import ask
 from tests.e2e.test_chat import wait_for_answer
+from tests.fakes.provider import Reply
 
 pytestmark = pytest.mark.browser
 
@@ -70,3 +71,28 @@ def test_on_a_phone_the_account_menu_shows_the_sheet(alice, server, open_page):
 
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+@on_sqlite
+def test_the_list_is_searched_and_folded_by_keys(alice):
+    page = alice
+
+    page.keyboard.press("Control+Shift+S")
+    expect(page.get_by_role("searchbox", name="Search chats")).to_be_hidden()
+    page.keyboard.press("Control+K")
+
+    expect(page.get_by_role("searchbox", name="Search chats")).to_be_focused()
+
+
+@on_sqlite
+def test_the_last_answer_is_copied_by_keys(alice, provider):
+    page = alice
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    provider.reply_with(Reply("An **answer**."))
+    ask(page, "One?")
+    wait_for_answer(page)
+
+    page.keyboard.press("Control+Shift+C")
+
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == "An **answer**."

@@ -1,0 +1,131 @@
+// What can be done with a message: copy it, ask it in other words, have another answer, and look at
+// its other versions.
+
+const COPIED_SECONDS = 2;
+
+async function copy(text) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  // Without https browsers have no clipboard for pages but this.
+  const field = document.createElement("textarea");
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const isDone = document.execCommand("copy");
+  field.remove();
+  if (!isDone) throw new Error("refused");
+}
+
+function showMade(place, { model, createdAt }) {
+  const name = document.createElement("span");
+  name.textContent = model.slice(model.indexOf(":") + 1);
+  name.title = model;
+  const made = new Date(createdAt);
+  const time = document.createElement("time");
+  time.dateTime = made.toISOString();
+  time.title = made.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
+  const isToday = made.toDateString() === new Date().toDateString();
+  const day = isToday ? {} : { day: "numeric", month: "short" };
+  time.textContent = made.toLocaleString(undefined, { ...day, hour: "numeric", minute: "2-digit" });
+  place.replaceChildren(...(model ? [name, " · "] : []), time);
+}
+
+/**
+ * @param message has `id`, `siblings` (ids of all versions), `source()` and, of an answer, `made`
+ */
+export function showActions(element, message, { isQuestion, onEdit, onRegenerate, onVersion, onSay }) {
+  const bar = element.querySelector(".message-actions");
+  const button = (name) => bar.querySelector(`[data-action=${name}]`);
+  const label = button("copy").querySelector(".action-label");
+  let timer = null;
+
+  button("copy").addEventListener("click", async () => {
+    let said = "Copied";
+    try {
+      await copy(message.source());
+    } catch {
+      said = "Could not be copied";
+    }
+    label.textContent = said;
+    onSay(`${said}.`);
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      label.textContent = "Copy";
+    }, COPIED_SECONDS * 1000);
+  });
+  if (isQuestion) button("regenerate").remove();
+  else button("edit").remove();
+  button("edit")?.addEventListener("click", onEdit);
+  button("regenerate")?.addEventListener("click", onRegenerate);
+  for (const [name, step] of [["previous", -1], ["next", 1]]) {
+    button(name).addEventListener("click", () => {
+      const id = message.siblings[message.siblings.indexOf(message.id) + step];
+      if (id) onVersion(id, name);
+    });
+  }
+
+  return {
+    /** Of a message that is whole. */
+    show() {
+      if (message.made) showMade(bar.querySelector(".answer-made"), message.made);
+      bar.hidden = false;
+      this.place();
+    },
+    /** Its place among its versions. */
+    place() {
+      const count = message.siblings.length;
+      const at = message.siblings.indexOf(message.id) + 1;
+      bar.querySelector(".versions").hidden = count < 2;
+      bar.querySelector(".version-position").textContent = `${at}/${count}`;
+      button("previous").disabled = at <= 1;
+      button("next").disabled = at >= count;
+    },
+    /** For whoever pressed a button of a version that is gone. */
+    focus(name) {
+      const wanted = button(name);
+      const other = button(name === "next" ? "previous" : "next");
+      (wanted.disabled ? other : wanted).focus();
+    },
+    focusEdit: () => button("edit")?.focus(),
+  };
+}
+
+/** A question as a field. Enter sends it, Escape leaves it as it was. */
+export function openEditor(body, text, { onSend, onCancel }) {
+  const template = document.getElementById("edit-template");
+  const form = template.content.firstElementChild.cloneNode(true);
+  const field = form.querySelector("textarea");
+  field.value = text;
+  body.hidden = true;
+  body.after(form);
+
+  function close() {
+    form.remove();
+    body.hidden = false;
+  }
+
+  function cancel() {
+    close();
+    onCancel();
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (field.value.trim() && onSend(field.value)) close();
+  });
+  form.querySelector("[data-action=cancel]").addEventListener("click", cancel);
+  field.addEventListener("keydown", (event) => {
+    if (event.isComposing || event.keyCode === 229) return;
+    if (event.key === "Escape") {
+      event.stopPropagation();
+      cancel();
+    } else if (event.key === "Enter" && !event.shiftKey && !matchMedia("(pointer: coarse)").matches) {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  });
+  field.focus();
+  field.setSelectionRange(field.value.length, field.value.length);
+}
