@@ -1,5 +1,6 @@
 """The OpenAPI document of the API, and the page that shows it."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -55,13 +56,24 @@ class ShapeExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-cal
             [self.target], ref_template="#/components/schemas/{name}"
         )
         own = components.pop(self.target.__name__)
+        shapes = {shape.__name__: shape for shape in _shapes(msgspec.Struct)}
         for name, schema in components.items():
             auto_schema.registry.register_on_missing(
                 ResolvedComponent(  # type: ignore[no-untyped-call]
-                    name=name, type=ResolvedComponent.SCHEMA, object=name, schema=schema
+                    name=name,
+                    type=ResolvedComponent.SCHEMA,
+                    # By its type, as where it is an answer by itself. Of a choice there is none.
+                    object=shapes.get(name, name),
+                    schema=schema,
                 )
             )
         return cast("dict[str, Any]", own)
+
+
+def _shapes(base: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
+    for shape in base.__subclasses__():
+        yield shape
+        yield from _shapes(shape)
 
 
 class TokenExtension(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -73,6 +73,10 @@ def test_a_lookup_is_asked_for_and_its_result_stands_in_the_card(alice, provider
     expect(card(alice).locator(".tool-state")).to_have_text("Done")
     expect(card(alice).locator(".tool-decision")).to_have_text("Allowed once")
     expect(button(alice, "Deny")).to_be_hidden()
+    card(alice).locator("summary").click()
+    expect(card(alice).locator(".tool-output")).to_contain_text("jane@acme.example")
+    assert rocketreach.paths == ["/person/lookup"]
+    assert result_told(provider)["found"] is True
 
 
 @on_sqlite
@@ -80,7 +84,7 @@ def test_a_card_stands_where_the_tool_was_called_also_after_a_reload(alice, prov
     provider.reply_with(LET_ME_LOOK, FOUND)
     ask(alice, "How do I reach Jane?")
     button(alice, "Allow once").click()
-    expect(alice.locator(".message-assistant")).to_contain_text("jane@acme.example")
+    expect(alice.locator(".message-assistant")).to_contain_text("Her address")
 
     def order() -> list[str]:
         shown = alice.locator(".message-assistant").inner_text()
@@ -88,12 +92,8 @@ def test_a_card_stands_where_the_tool_was_called_also_after_a_reload(alice, prov
 
     assert order() == ["Let me look.", "RocketReach", "Her address"]
     alice.reload()
-    expect(alice.locator(".message-assistant")).to_contain_text("jane@acme.example")
+    expect(alice.locator(".message-assistant")).to_contain_text("Her address")
     assert order() == ["Let me look.", "RocketReach", "Her address"]
-    card(alice).locator("summary").click()
-    expect(card(alice).locator(".tool-output")).to_contain_text("jane@acme.example")
-    assert rocketreach.paths == ["/person/lookup"]
-    assert result_told(provider)["found"] is True
 
     alice.reload()
 
