@@ -1,5 +1,6 @@
 // The chat page: ties the composer, the thread and the socket together.
 
+import { usageOf } from "./answer-usage.js";
 import { createComposer } from "./composer.js";
 import { setUpHeadMenu } from "./head-menu.js";
 import { setUpShortcuts } from "./shortcuts.js";
@@ -58,6 +59,7 @@ const thread = createThread({
     decide: (callId, decision) => decide(callId, decision),
     edit: askInOtherWords,
     version: showVersion,
+    details: ({ id }) => usageOf(document.getElementById("thread").dataset.usageUrl, conversationId, id),
     say: (sentence) => {
       announcer.textContent = sentence;
     },

@@ -32,10 +32,21 @@ function showMade(place, { model, createdAt }) {
   place.replaceChildren(...(model ? [name, " · "] : []), time);
 }
 
+/** Numbers that are asked for when they are wanted: each time anew, as prices change. */
+function setUpDetails(button, place, load) {
+  button.addEventListener("click", async () => {
+    place.hidden = !place.hidden;
+    button.setAttribute("aria-expanded", String(!place.hidden));
+    if (place.hidden) return;
+    place.textContent = "…";
+    place.textContent = await load();
+  });
+}
+
 /**
  * @param message has `id`, `siblings` (ids of all versions), `source()` and, of an answer, `made`
  */
-export function showActions(element, message, { isQuestion, onEdit, onRegenerate, onVersion, onSay }) {
+export function showActions(element, message, { isQuestion, onEdit, onRegenerate, onDetails, onVersion, onSay }) {
   const bar = element.querySelector(".message-actions");
   const button = (name) => bar.querySelector(`[data-action=${name}]`);
   const label = button("copy").querySelector(".action-label");
@@ -55,8 +66,14 @@ export function showActions(element, message, { isQuestion, onEdit, onRegenerate
       label.textContent = "Copy";
     }, COPIED_SECONDS * 1000);
   });
-  if (isQuestion) button("regenerate").remove();
-  else button("edit").remove();
+  if (isQuestion) {
+    button("regenerate").remove();
+    button("details").remove();
+    bar.querySelector(".answer-usage").remove();
+  } else {
+    button("edit").remove();
+    setUpDetails(button("details"), bar.querySelector(".answer-usage"), onDetails);
+  }
   button("edit")?.addEventListener("click", onEdit);
   button("regenerate")?.addEventListener("click", onRegenerate);
   for (const [name, step] of [["previous", -1], ["next", 1]]) {

@@ -207,6 +207,7 @@ export function createThread({ scroller, list, jump, on }) {
     answer.actions = showActions(element, answer, {
       isQuestion: false,
       onRegenerate: () => on.retry(answer),
+      onDetails: () => on.details(answer),
       onVersion: (to, name) => on.version(answer, to, name),
       onSay: on.say,
     });

@@ -185,3 +185,18 @@ def test_a_touch_screen_always_shows_what_can_be_done(alice, open_page):
 
     expect(page.locator(".message-actions").last).to_have_css("opacity", "1")
     assert page.get_by_role("button", name="Copy").last.bounding_box()["height"] >= 44
+
+
+@on_sqlite
+def test_what_an_answer_has_used_is_told_when_it_is_asked_for(alice):
+    ask(alice, "One?")
+    wait_for_answer(alice)
+    details = alice.get_by_role("button", name="Details")
+
+    details.click()
+
+    expect(details).to_have_attribute("aria-expanded", "true")
+    shown = alice.locator(".message-assistant .answer-usage")
+    expect(shown).to_have_text("10 tokens in, 5 out · no price known")
+    details.click()
+    expect(shown).to_be_hidden()
