@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -28,7 +28,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatcore.settings")
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
-from django.db import connection, models  # noqa: E402
+from django.db import DatabaseError, connection, models  # noqa: E402
 from django.db.models import Sum  # noqa: E402
 from django.db.models.functions import TruncDate  # noqa: E402
 
@@ -61,7 +61,9 @@ def main(size: int) -> None:
     window = Window(NOW - timedelta(days=30), NOW)
     figures["report"] = median(RUNS, lambda: report(window, "UTC"))
     figures["report in Kolkata"] = median(RUNS, lambda: report(window, "Asia/Kolkata"))
-    figures["plain"] = median(PLAIN_RUNS, lambda: plain(window))
+    # Of ten million calls MongoDB takes longer than a query may.
+    with suppress(DatabaseError):
+        figures["plain"] = median(PLAIN_RUNS, lambda: plain(window))
     record(figures, User.objects.earliest("email"))
     print(json.dumps(figures))
 

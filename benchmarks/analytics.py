@@ -78,8 +78,7 @@ def table(measured: dict[int, dict[str, float]]) -> list[list[str]]:
                 ms(each["report"]),
                 f"{growth:.2f} x",
                 ms(each["report in Kolkata"]),
-                ms(each["plain"]),
-                f"{each['report'] / each['plain']:.3f} x",
+                *against(each["report"], each.get("plain")),
                 ms(each["recorded"], 2),
                 ms(each["recorded without buckets"], 2),
                 f"{each['at once']:.2f} s",
@@ -89,6 +88,10 @@ def table(measured: dict[int, dict[str, float]]) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def against(report: float, plain: float | None) -> tuple[str, str]:
+    return ("–", "–") if plain is None else (ms(plain), f"{report / plain:.3f} x")
 
 
 def ms(seconds: float, places: int = 1) -> str:

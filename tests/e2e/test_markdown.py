@@ -50,7 +50,7 @@ def test_code_says_its_language_and_is_copied_with_the_keyboard(alice, provider)
     ask_for(page, provider, CODE)
     wait_for_answer(page)
 
-    page.get_by_role("button", name="Copy").focus()
+    page.locator(".message-body").get_by_role("button", name="Copy").focus()
     page.keyboard.press("Enter")
 
     expect(page.get_by_role("button", name="Copied")).to_be_focused()
@@ -60,7 +60,7 @@ def test_code_says_its_language_and_is_copied_with_the_keyboard(alice, provider)
     )
     expect(body(page).locator(".code-language")).to_have_text("Python")
     expect(body(page).get_by_role("region", name="Code: Python")).to_be_visible()
-    expect(page.get_by_role("button", name="Copy")).to_be_focused()
+    expect(page.locator(".message-body").get_by_role("button", name="Copy")).to_be_focused()
 
 
 @on_sqlite
@@ -68,7 +68,7 @@ def test_code_that_is_being_written_can_be_copied(alice, provider):
     page = alice
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ask_for(page, provider, "1. Run\n\n   ```sh\n" + "   ls -l\n" * 100, delay=0.03)
-    copy = page.get_by_role("button", name=re.compile("^Cop"))
+    copy = page.locator(".message-body").get_by_role("button", name=re.compile("^Cop"))
     expect(copy).to_be_visible()
 
     copy.focus()
