@@ -218,18 +218,18 @@ class Buckets:
             .iterator(chunk_size=BATCH)
         )
         for row in rows:
-            self._count(people, PersonBucket, row, of_person(row))
-            self._count(usage, UsageBucket, row, of_usage(row))
+            self._take(people, PersonBucket, row, of_person(row))
+            self._take(usage, UsageBucket, row, of_usage(row))
         for row in ActivityRecord.objects.between(day, end).iterator(chunk_size=BATCH):
-            self._count(people, PersonBucket, row, of_activity(row))
-            self._count(usage, UsageBucket, row, of_activity(row))
+            self._take(people, PersonBucket, row, of_activity(row))
+            self._take(usage, UsageBucket, row, of_activity(row))
         self.of: dict[type[Bucket], Made] = {
             PersonBucket: _folded(PersonBucket, people, SPANS_OF_A_DAY),
             UsageBucket: _folded(UsageBucket, usage, SPANS_OF_A_DAY),
         }
 
     @staticmethod
-    def _count(totals: "_Totals", model: type[Bucket], row: Any, sums: Sums) -> None:
+    def _take(totals: "_Totals", model: type[Bucket], row: Any, sums: Sums) -> None:
         key = floor(row.created_at, QUARTER), row.organization_id, key_of(model, row)
         _count(totals[key], sums)
 

@@ -5,7 +5,6 @@ from typing import cast
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from msgspec import Struct
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,21 +19,21 @@ from assistant.events import Usage
 from assistant.models import Generation
 from chatcore import errors, validation
 from chatcore.schema import errors_of
-from conversations.shapes import ClientId
+from conversations.shapes import ClientId, Shape
 
 # More than an answer can make: rounds with tools, each with a second try. They are looked for by
 # their ids, so those that were not made cost nothing.
 MOST_CALLS = 40
 
 
-class WhichAnswer(Struct, rename="camel", forbid_unknown_fields=True):
+class WhichAnswer(Shape):
     """An answer, as the API of conversations names it."""
 
     conversation_id: ClientId
     message_id: ClientId
 
 
-class AnswerUsage(Struct, rename="camel"):
+class AnswerUsage(Shape):
     """What all calls for the answer came to, by the ledger, with what was adjusted since.
 
     `inputTokens` are those that were not from a cache; all but `reasoningTokens`, a part of the

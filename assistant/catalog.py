@@ -88,13 +88,10 @@ def preferred(ref: str) -> Choice | None:
 
 def choose(ref: str | None) -> Choice:
     """The offered model of that name, the default for None. Raises UnknownChoice."""
-    offered = choices()
-    if ref is None and offered:
-        return offered[0]
-    for choice in offered:
-        if choice.ref == ref:
-            return choice
-    raise UnknownChoice(ref)
+    found = next(iter(choices()), None) if ref is None else preferred(ref)
+    if found is None:
+        raise UnknownChoice(ref)
+    return found
 
 
 def _label(name: str, base_url: str) -> str:

@@ -18,6 +18,7 @@ from assistant.generations import registry
 from assistant.models import GenerationStatus
 from assistant.sockets import sockets
 from chatcore.db import in_thread, store_is_away
+from conversations.models import Conversation
 
 logger = logging.getLogger("chatcore.socket")
 
@@ -184,14 +185,15 @@ class AssistantConsumer(AsyncWebsocketConsumer):
         chat, now_shown = await self._in_store(
             shown.since, frame["conversationId"], frame["messageId"]
         )
-        if chat is None:
-            raise turns.TurnRefused("not_found", "This chat is not there any more.")
-        await self._send(frames.synced(chat, now_shown))
+        await self._send_shown(chat, now_shown)
 
     async def _show_branch(self, frame: client_frames.Show) -> None:
         chat, now_shown = await self._in_store(
             shown.show, frame["conversationId"], frame["messageId"]
         )
+        await self._send_shown(chat, now_shown)
+
+    async def _send_shown(self, chat: Conversation | None, now_shown: shown.Shown | None) -> None:
         if chat is None:
             raise turns.TurnRefused("not_found", "This chat is not there any more.")
         await self._send(frames.synced(chat, now_shown))

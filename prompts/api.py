@@ -69,8 +69,7 @@ class PromptsView(APIView):
         try:
             prompt = add(user, given.name.strip(), given.text.strip(), is_shared=is_shared)
         except TooManyPrompts as error:
-            message = f"There are {Prompt.MOST} prompts, which is the most. Delete one first."
-            raise Conflict(message) from error
+            raise Conflict(str(error)) from error
         return Response(saved(prompt, may_change=True), status=201)
 
     @extend_schema(
@@ -83,11 +82,12 @@ class PromptsView(APIView):
     def patch(self, request: Request) -> Response:
         given = validation.convert(request.data, PromptChange)
         prompt = _changeable(_user(request), given.id)
-        for name in ("name", "text"):
-            if (value := getattr(given, name)) is not UNSET:
-                setattr(prompt, name, value.strip())
+        # What is not named stays as it is now, whoever else changes it meanwhile.
+        names = [name for name in ("name", "text") if getattr(given, name) is not UNSET]
+        for name in names:
+            setattr(prompt, name, getattr(given, name).strip())
         prompt.updated_at = clock.now()
-        prompt.save(update_fields=["name", "text", "updated_at"])
+        prompt.save(update_fields=[*names, "updated_at"])
         return Response(saved(prompt, may_change=True))
 
     @extend_schema(

@@ -34,9 +34,7 @@ class PromptForm(forms.Form):
         data = self.cleaned_data
         try:
             add(user, data["name"], data["text"], is_shared=data.get("is_shared", False))
-        except TooManyPrompts:
-            self.add_error(
-                None, f"There are {Prompt.MOST} prompts, which is the most. Delete one first."
-            )
+        except TooManyPrompts as error:
+            self.add_error(None, str(error))
             return False
         return True

@@ -15,7 +15,10 @@ from chatcore.ids import new_id
 
 
 class TooManyPrompts(Exception):
-    """The person, or their organisation, has as many prompts as one may have."""
+    """The person, or their organisation, has as many prompts as one may have. Its text says so."""
+
+    def __init__(self) -> None:
+        super().__init__(f"There are {Prompt.MOST} prompts, which is the most. Delete one first.")
 
 
 class PromptQuerySet(models.QuerySet["Prompt"]):

@@ -160,14 +160,18 @@ function takeOut(place) {
   return replaced;
 }
 
+/** Whether an answer is on its way, which has to end first. The person is told. */
+function isBusy() {
+  const isAnswering = pending !== null || running !== null;
+  if (isAnswering) composer.notice("Wait until the answer is complete, or stop it.");
+  return isAnswering;
+}
+
 /** A question once more, as a branch beside it. Returns whether it is on its way. */
 function askInOtherWords(question, text) {
-  if (pending !== null || running !== null || text.length > page.maxTextCharacters) {
-    composer.notice(
-      text.length > page.maxTextCharacters
-        ? `At most ${page.maxTextCharacters.toLocaleString()} characters can be sent at once.`
-        : "Wait until the answer is complete, or stop it.",
-    );
+  if (isBusy()) return false;
+  if (text.length > page.maxTextCharacters) {
+    composer.notice(`At most ${page.maxTextCharacters.toLocaleString()} characters can be sent at once.`);
     return false;
   }
   const { parentId } = question;
@@ -179,10 +183,7 @@ function askInOtherWords(question, text) {
 
 /** Show another version of a message, and what follows that one. */
 function showVersion(message, to, name) {
-  if (pending !== null || running !== null) {
-    composer.notice("Wait until the answer is complete, or stop it.");
-    return;
-  }
+  if (isBusy()) return;
   branchAsked = { message, to, name };
   if (!socket.send({ type: "show", conversationId, messageId: to })) {
     branchAsked = null;
@@ -206,7 +207,7 @@ function showBranch(stored, { message, to, name }) {
 
 /** Another answer in the place of `answer`: from nothing, or one that goes on from its end. */
 function askAgain(answer, request) {
-  if (pending !== null || running !== null) return;
+  if (isBusy()) return;
   const frame = { ...request, requestId: newId(), conversationId, model: composer.model };
   const replaced = takeOut(messages.indexOf(answer));
   pending = { frame, replaced, isSent: socket.send(frame) };
