@@ -77,7 +77,8 @@ async def test_only_the_first_answer_makes_a_title(bob, provider, registry):
     provider.reply_with(Reply(), TITLE)
     tab = await opened(bob)
     await tab.send(SEND)
-    answer = (await tab.until("changed"))[0]["answerId"]
+    answer = (await tab.until("finished"))[0]["answerId"]
+    await title_tasks(registry)
 
     await tab.send({**SEND, "requestId": "r2", "messageId": "m2", "parentId": answer})
     await tab.until("finished")
