@@ -87,7 +87,7 @@ class Changed(TypedDict):
 
 
 class ConversationFrame(TypedDict):
-    """All that is to be shown of a chat; it takes the place of what the client had."""
+    """What is to be shown of a chat: it takes the place of what the client had from there on."""
 
     type: Literal["conversation"]
     conversationId: str

@@ -1,12 +1,22 @@
-"""What a page shows of a chat: one branch of it, and what is running there."""
+"""What a page shows of a chat: the end of one branch of it, and what is running there.
+
+Of a long chat all ids are read, and only the messages that are shown.
+"""
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from accounts.models import User
 from assistant.models import Generation, GenerationStatus
 from chatcore import rows
 from conversations.models import Conversation, Message, branch
+
+# More than fills the highest screen. Those before them are asked for as somebody scrolls there.
+SHOWN_AT_ONCE = 40
+# Ids in one question to the store; SQLite takes some ten thousand.
+_READ_AT_ONCE = 500
+# A limit where there is none: the largest that either store takes.
+_EVERYTHING = 2**31 - 1
 
 
 class ShownMessage(TypedDict):
@@ -41,31 +51,85 @@ class RunningChat(TypedDict):
 
 
 class Shown(TypedDict):
+    """The last messages of a branch. If the first of them has a `parentId`, more stand before."""
+
     messages: list[ShownMessage]
     running: RunningAnswer | None
 
 
-def shown(conversation: Conversation, through: str | None = None) -> Shown:
-    """The branch through this message down to the newest one below it.
+class Place(NamedTuple):
+    """Where a message stands."""
 
-    Without `through`, or if it is not there any more, the branch that was written to last.
+    client_id: str
+    parent_id: str | None
+
+
+Versions = dict[str | None, list[str]]
+
+
+def shown(conversation: Conversation, through: str | None = None) -> Shown:
+    """The end of the branch through this message, at least from it down to the newest below it.
+
+    Without `through`, or if it is not there any more, of the branch that was written to last.
     """
     # In this order: an answer that ends between the two is then among the messages.
     everything = list(Generation.objects.running().filter(conversation=conversation))
-    messages = list(conversation.messages.in_order())
-    below = _below(messages, through, everything)
+    places = _places(conversation)
+    below = _below(places, through, everything)
     found = [each for each in everything if below is None or each.parent_id in below]
     running = found[-1] if found else None
     if running is None:
-        reached = [each for each in messages if below is None or each.client_id in below]
+        reached = [each for each in places if below is None or each.client_id in below]
         leaf_id = reached[-1].client_id if reached else None
     else:
         leaf_id = running.parent_id
-    versions = _versions(messages)
+    versions = _versions(places)
     return {
-        "messages": [_message(each, versions) for each in branch(messages, leaf_id)],
+        "messages": _messages(conversation, _end(branch(places, leaf_id), through), versions),
         "running": _running(running, versions) if running else None,
     }
+
+
+def before(conversation: Conversation, message_id: str) -> list[ShownMessage] | None:
+    """The SHOWN_AT_ONCE messages that lead to this one; None if there is no such message."""
+    places = _places(conversation)
+    path = branch(places, message_id)
+    if not path:
+        return None
+    return _messages(conversation, path[-1 - SHOWN_AT_ONCE : -1], _versions(places))
+
+
+def _places(conversation: Conversation) -> list[Place]:
+    """Of all messages, in the order in which they were saved."""
+    read = rows.read(
+        Message,
+        Place._fields,
+        equal={"conversation_id": conversation.pk},
+        order=(("seq", 1),),
+        limit=_EVERYTHING,
+    )
+    return [Place(**each) for each in read]
+
+
+def _end(path: Sequence[Place], through: str | None) -> Sequence[Place]:
+    """The last ones of a branch, with `through` among them if it is there."""
+    first = max(0, len(path) - SHOWN_AT_ONCE)
+    from_there = (index for index, each in enumerate(path[:first]) if each.client_id == through)
+    return path[next(from_there, first) :]
+
+
+def _messages(
+    conversation: Conversation, wanted: Sequence[Place], versions: Versions
+) -> list[ShownMessage]:
+    found: dict[str, Message] = {}
+    for begin in range(0, len(wanted), _READ_AT_ONCE):
+        ids = [each.client_id for each in wanted[begin : begin + _READ_AT_ONCE]]
+        # What the content says stands in the parts as well.
+        read = conversation.messages.filter(client_id__in=ids).defer("content")
+        found.update((each.client_id, each) for each in read)
+    # One that was removed since is left out.
+    there = (found.get(each.client_id) for each in wanted)
+    return [_message(each, versions) for each in there if each is not None]
 
 
 def running_chats(user: User) -> list[RunningChat]:
@@ -78,30 +142,30 @@ def running_chats(user: User) -> list[RunningChat]:
 
 
 def _below(
-    messages: Sequence[Message], through: str | None, running: Sequence[Generation]
+    places: Sequence[Place], through: str | None, running: Sequence[Generation]
 ) -> set[str] | None:
     """The message and all that follow it; None for the whole chat.
 
     Of an answer that is being made itself, the question: it is the newest one below.
     """
     asked = {each.answer_id: each.parent_id for each in running}
-    known = {each.client_id for each in messages}
+    known = {each.client_id for each in places}
     if through is not None and through not in known:
         through = asked.get(through)
     if through is None:
         return None
     below = {through}
-    # In the order in which they were saved: a message comes behind the one that it follows.
-    for each in messages:
+    # A message comes behind the one that it follows.
+    for each in places:
         if each.parent_id in below:
             below.add(each.client_id)
     return below
 
 
-def _versions(messages: Sequence[Message]) -> dict[str | None, list[str]]:
+def _versions(places: Sequence[Place]) -> Versions:
     """The ids of the messages that follow each one."""
-    versions: dict[str | None, list[str]] = {}
-    for each in messages:
+    versions: Versions = {}
+    for each in places:
         versions.setdefault(each.parent_id, []).append(each.client_id)
     return versions
 
@@ -140,7 +204,7 @@ def since(
     return conversation, shown(conversation, message_id)
 
 
-def _running(generation: Generation, versions: dict[str | None, list[str]]) -> RunningAnswer:
+def _running(generation: Generation, versions: Versions) -> RunningAnswer:
     return {
         "generationId": str(generation.pk),
         "answerId": generation.answer_id,
@@ -150,7 +214,7 @@ def _running(generation: Generation, versions: dict[str | None, list[str]]) -> R
     }
 
 
-def _message(message: Message, versions: dict[str | None, list[str]]) -> ShownMessage:
+def _message(message: Message, versions: Versions) -> ShownMessage:
     return {
         "id": message.client_id,
         "parentId": message.parent_id,

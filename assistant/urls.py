@@ -1,6 +1,6 @@
 from django.urls import path
 
-from assistant import answer_usage, data_page, settings_page, stream, views
+from assistant import answer_usage, data_page, earlier, settings_page, stream, views
 
 app_name = "assistant"
 urlpatterns = [
@@ -11,6 +11,7 @@ urlpatterns = [
     path("c/<str:conversation_id>", views.chat, name="conversation"),
     path("api/assistant/stream", stream.StreamView.as_view(), name="stream"),
     path("api/assistant/running", stream.RunningView.as_view(), name="running"),
+    path("api/assistant/earlier", earlier.EarlierView.as_view(), name="earlier"),
     path("api/assistant/usage", answer_usage.AnswerUsageView.as_view(), name="answer-usage"),
     path("api/assistant/decisions", stream.DecisionView.as_view(), name="decisions"),
     # The second address is the one that the AI SDK makes of the first.
