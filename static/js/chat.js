@@ -1,8 +1,11 @@
 // The chat page: ties the composer, the thread and the socket together.
 
 import { usageOf } from "./answer-usage.js";
+import { meet } from "./branch.js";
+import { ask as askServer } from "./chats-api.js";
 import { createComposer } from "./composer.js";
 import { setUpHeadMenu } from "./head-menu.js";
+import { createPager, newFoot } from "./paged-list.js";
 import { setUpShortcuts } from "./shortcuts.js";
 import { setUpSidebar } from "./sidebar.js";
 import { newId, openSocket } from "./socket.js";
@@ -13,6 +16,8 @@ import { setUpUsage } from "./usage.js";
 
 // An answer of another process of which nothing comes is looked at again after this long.
 const LOOK_AGAIN = 2000;
+// Earlier messages are there before somebody who scrolls up is.
+const LOAD_BEFORE_TOP = "1500px 0px";
 // A blink of the network is no news.
 const SHOW_WAITING_AFTER = 1500;
 
@@ -49,9 +54,11 @@ let usageIsOld = true; // asked for when the server is there
 let isLeaving = false; // another page is on its way
 let endCountdown = () => {};
 
+const scroller = document.getElementById("thread-scroll");
+const list = document.getElementById("thread");
 const thread = createThread({
-  scroller: document.getElementById("thread-scroll"),
-  list: document.getElementById("thread"),
+  scroller,
+  list,
   jump: document.getElementById("jump"),
   on: {
     retry: (answer) => askAgain(answer, { type: "regenerate", messageId: answer.parentId }),
@@ -59,7 +66,7 @@ const thread = createThread({
     decide: (callId, decision) => decide(callId, decision),
     edit: askInOtherWords,
     version: showVersion,
-    details: ({ id }) => usageOf(document.getElementById("thread").dataset.usageUrl, conversationId, id),
+    details: ({ id }) => usageOf(list.dataset.usageUrl, conversationId, id),
     say: (sentence) => {
       announcer.textContent = sentence;
     },
@@ -85,15 +92,35 @@ let shownLeaf = null;
 
 const lastId = () => messages.at(-1)?.id ?? shownLeaf;
 
-/** The stored messages, first to last. Those that are shown already stay as they are. */
+// What stands before the first message that is shown.
+const earlier = createPager({
+  scroller,
+  foot: list.parentElement.insertBefore(newFoot(), list),
+  ahead: LOAD_BEFORE_TOP,
+  async load(messageId, signal) {
+    const query = new URLSearchParams({ conversationId, messageId });
+    const found = await askServer(`${list.dataset.earlierUrl}?${query}`, { signal });
+    return { messages: found.messages, nextCursor: leadsTo(found.messages) };
+  },
+  onPage(page) {
+    messages.unshift(...thread.addEarlier(page.messages));
+  },
+});
+
+/** The message to ask for what leads to it; null at the beginning of the chat. */
+const leadsTo = ([first]) => (first?.parentId ? first.id : null);
+
+/** The end of a branch as it is stored. What is shown of it already stays as it is. */
 function show(stored) {
   shownLeaf = null;
-  const isShown = (message, place) => message.id === messages[place]?.id;
-  const change = stored.findIndex((message, place) => !isShown(message, place));
-  const place = change < 0 ? stored.length : change;
-  for (const message of messages.splice(place)) message.remove();
-  for (const [index, message] of messages.entries()) placeAmong(message, stored[index].siblings);
-  messages.push(...stored.slice(place).map(thread.addStored));
+  const { lead, at, same } = meet(messages, stored);
+  for (const message of messages.splice(at + same)) message.remove();
+  for (let index = 0; index < same; index += 1) {
+    placeAmong(messages[at + index], stored[lead + index].siblings);
+  }
+  messages.unshift(...thread.addEarlier(stored.slice(0, lead)));
+  messages.push(...thread.addStored(stored.slice(lead + same)));
+  earlier.goOnFrom(leadsTo(messages));
   thread.toEnd();
   update();
 }

@@ -4,13 +4,14 @@
 const LOAD_BEFORE_END = "300px 0px";
 
 /**
- * @param {HTMLElement} scroller what scrolls; the pages are shown in it, above `foot`
- * @param {HTMLElement} foot at the end of the list, made of the template `list-foot`
+ * @param {HTMLElement} scroller what scrolls; the pages are shown in it
+ * @param {HTMLElement} foot at the end where the list grows, made of the template `list-foot`
  * @param {(cursor: string | null, signal: AbortSignal) => Promise<Page>} load
  * @param {(page: Page, isFirst: boolean) => void} onPage
- * @typedef {{chats: object[], nextCursor: string | null}} Page
+ * @param {string} ahead how far `foot` is from the view when a page is asked for
+ * @typedef {{nextCursor: string | null}} Page and what `onPage` takes of it
  */
-export function createPager({ scroller, foot, load, onPage }) {
+export function createPager({ scroller, foot, load, onPage, ahead = LOAD_BEFORE_END }) {
   const skeleton = foot.querySelector(".skeleton");
   const failure = foot.querySelector(".list-failed");
   let next = null;
@@ -20,7 +21,7 @@ export function createPager({ scroller, foot, load, onPage }) {
   // Looked at anew behind each page: where the end is in view still, no crossing of it is told.
   const watcher = new IntersectionObserver(([entry]) => entry.isIntersecting && more(), {
     root: scroller,
-    rootMargin: LOAD_BEFORE_END,
+    rootMargin: ahead,
   });
 
   function watch() {

@@ -2,6 +2,7 @@
 
 import { createFollower } from "./follow.js";
 import { openEditor, showActions } from "./message_actions.js";
+import { createPages } from "./pages.js";
 import { createParts } from "./parts.js";
 import { countDown, inShort, oncePerRefresh } from "./timing.js";
 
@@ -21,18 +22,18 @@ const textOf = (parts, type) =>
 export function createThread({ scroller, list, jump, on }) {
   const messageTemplate = document.getElementById("message-template");
   const endingTemplate = document.getElementById("ending-template");
+  const pages = createPages({ scroller, list });
   const view = createFollower({ scroller, list, button: jump, onJump: on.jump });
 
   function build(role) {
     const element = messageTemplate.content.firstElementChild.cloneNode(true);
     element.classList.add(`message-${role}`);
     element.querySelector("h2").textContent = role === "user" ? "You" : "Answer";
-    list.append(element);
     return element;
   }
 
-  /** `isOwn`: asked here and now, so the view goes there. */
-  function addUser({ id, parentId = null, text, siblings = [id], isPending = false, isOwn = false }) {
+  /** A question, and below an answer; whoever makes them places their elements. */
+  function makeUser({ id, parentId = null, text, siblings = [id], isPending = false }) {
     const element = build("user");
     element.dataset.id = id;
     element.querySelector(".message-body").textContent = text;
@@ -43,7 +44,7 @@ export function createThread({ scroller, list, jump, on }) {
       element,
       siblings,
       source: () => text,
-      remove: () => element.remove(),
+      remove: () => pages.remove(element),
       hide(isHidden) {
         element.hidden = isHidden;
       },
@@ -67,12 +68,10 @@ export function createThread({ scroller, list, jump, on }) {
       onSay: on.say,
     });
     if (!isPending) question.actions.show();
-    if (isOwn) view.goToEnd();
-    else view.tell();
     return question;
   }
 
-  function addAnswer({ id, parentId, model = "", createdAt = null, siblings = [id] }) {
+  function makeAnswer({ id, parentId, model = "", createdAt = null, siblings = [id] }) {
     const element = build("assistant");
     element.dataset.id = id;
     const waiting = element.querySelector(".message-waiting");
@@ -115,7 +114,7 @@ export function createThread({ scroller, list, jump, on }) {
       siblings,
       made: null,
       source: () => parts.source(),
-      remove: () => element.remove(),
+      remove: () => pages.remove(element),
       hide(isHidden) {
         element.hidden = isHidden;
       },
@@ -214,23 +213,48 @@ export function createThread({ scroller, list, jump, on }) {
     return answer;
   }
 
+  /** A stored message, as the page's data has it. */
+  function makeStored(message) {
+    const text = textOf(message.parts, "text");
+    if (message.role === "user") return makeUser({ ...message, text });
+    const answer = makeAnswer(message);
+    answer.replace({ text, reasoning: textOf(message.parts, "reasoning"), parts: message.parts });
+    answer.end(message.status, message.error, { isNews: false });
+    return answer;
+  }
+
+  function place(message) {
+    pages.append(message.element);
+    return message;
+  }
+
   return {
-    addUser,
-    addAnswer,
+    /** `isOwn`: asked here and now, so the view goes there. */
+    addUser({ isOwn = false, ...question }) {
+      const added = place(makeUser(question));
+      if (isOwn) view.goToEnd();
+      else view.tell();
+      return added;
+    },
+    addAnswer: (answer) => place(makeAnswer(answer)),
+    /** Stored messages behind all others. */
+    addStored: (stored) => stored.map((message) => place(makeStored(message))),
+    /** Stored messages before all others. Those that are shown stay where they are. */
+    addEarlier(stored) {
+      if (stored.length === 0) return [];
+      const messages = stored.map(makeStored);
+      const first = pages.first();
+      view.keep(first, () => {
+        pages.prepend(messages.map(({ element }) => element));
+        return first;
+      });
+      return messages;
+    },
     toEnd: view.toEnd,
     keep: view.keep,
     /** While nothing may be sent, nothing can be asked again either. */
     allowRetry(isAllowed) {
       for (const button of list.querySelectorAll(".notice button")) button.disabled = !isAllowed;
-    },
-    /** A stored message, as the page's data has it. */
-    addStored(message) {
-      const text = textOf(message.parts, "text");
-      if (message.role === "user") return addUser({ ...message, text });
-      const answer = addAnswer(message);
-      answer.replace({ text, reasoning: textOf(message.parts, "reasoning"), parts: message.parts });
-      answer.end(message.status, message.error, { isNews: false });
-      return answer;
     },
   };
 }

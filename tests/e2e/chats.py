@@ -14,10 +14,20 @@ TITLES = (
 
 def add_chats(server: Server, count: int, *, hours_apart: float = 0.0, deleted: int = 0) -> None:
     """Of Alice: numbered from 1, the newest first, `hours_apart`; and so many more in the trash."""
-    call = f"make_chats({count}, {hours_apart}, {deleted})"
+    run_inside(server, f"make_chats({count}, {hours_apart}, {deleted})")
+
+
+def add_long_chat(server: Server, count: int) -> None:
+    """Of Alice: the chat "long" with this many messages, an even number."""
+    run_inside(server, f"make_long_chat({count})")
+
+
+def run_inside(server: Server, call: str) -> None:
+    """Call a function of this module inside the server's Django."""
+    name = call.partition("(")[0]
     command = [
         *(sys.executable, "manage.py", "shell", "-c"),
-        f"from tests.e2e.chats import make_chats; {call}",
+        f"from tests.e2e.chats import {name}; {call}",
     ]
     subprocess.run(command, cwd=ROOT, env=server.environment, check=True, capture_output=True)
 
@@ -52,3 +62,38 @@ def make_chats(count: int, hours_apart: float, deleted: int) -> None:
             content=f"Tell me more of number {number}.{needle}",
             created_at=at,
         )
+
+
+def make_long_chat(count: int) -> None:
+    """Inside the server's Django: "Question 1", its answer, "Question 3" and so on."""
+    from accounts.models import User
+    from conversations.models import Conversation, Message, as_text_part
+
+    alice = User.objects.get(email="alice@acme.example")
+    chat = Conversation.objects.create(
+        client_id="long",
+        user=alice,
+        organization=alice.organization,
+        title="A long chat",
+        message_count=count,
+    )
+    kinds = (
+        ("user", "Question {}: what comes next?"),
+        ("assistant", "Answer {}\n\n" + "Some **strong** words and `code` in a paragraph. " * 8),
+    )
+    messages = []
+    for number in range(1, count + 1):
+        role, text = kinds[1 - number % 2]
+        messages.append(
+            Message(
+                conversation=chat,
+                client_id=f"m{number}",
+                parent_id=f"m{number - 1}" if number > 1 else None,
+                seq=number,
+                role=role,
+                content=text.format(number),
+                parts=[as_text_part(text.format(number))],
+                model="openai:gpt-test" if role == "assistant" else "",
+            )
+        )
+    Message.objects.bulk_create(messages, batch_size=500)

@@ -1,0 +1,129 @@
+"""A chat of hundreds of messages: opened at its end, scrolled to its beginning and back."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.chats import add_long_chat
+from tests.e2e.conftest import on_sqlite
+from tests.e2e.steps import ask, make_first_account
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=15_000)
+
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+# The pages of 40 that a view of 800 pixels has near it, the last one, and one that comes or goes.
+MOST_SHOWN = 6 * 40
+
+
+def scroll_to(page: Page, place: str) -> None:
+    page.locator("#thread-scroll").evaluate(f"each => {{ each.scrollTop = {place}; }}")
+
+
+def message(page: Page, number: int):
+    return page.locator(f'.message[data-id="m{number}"]')
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@on_sqlite
+def test_a_long_chat_is_read_to_its_beginning_with_few_messages_in_the_page(
+    server, open_page, viewport
+):
+    page = open_page(viewport=viewport)
+    make_first_account(page, server)
+    add_long_chat(server, 400)
+
+    page.goto(f"{server.url}/c/long")
+
+    expect(message(page, 400)).to_be_in_viewport()
+    assert page.locator(".message").count() == 40
+    most = 0
+    for _ in range(40):
+        scroll_to(page, "0")
+        page.wait_for_timeout(50)
+        most = max(most, page.locator(".message").count())
+        if message(page, 1).count():
+            break
+    scroll_to(page, "0")
+    expect(message(page, 1)).to_be_in_viewport()
+    expect(message(page, 1)).to_contain_text("Question 1: what comes next?")
+    assert most <= MOST_SHOWN
+    page.get_by_role("button", name="Jump to the latest").click()
+    expect(message(page, 400)).to_be_in_viewport()
+    expect(message(page, 1)).to_have_count(0)
+    assert page.locator(".message").count() <= MOST_SHOWN
+
+
+@on_sqlite
+def test_what_is_read_stays_where_it_is_as_earlier_messages_come(server, open_page):
+    page = open_page(viewport=DESKTOP)
+    make_first_account(page, server)
+    add_long_chat(server, 200)
+    page.goto(f"{server.url}/c/long")
+    expect(message(page, 200)).to_be_in_viewport()
+    held = []
+    page.route("**/api/assistant/earlier*", lambda route: held.append(route))
+
+    scroll_to(page, "0")
+    expect(message(page, 161)).to_be_in_viewport()
+    before = message(page, 161).bounding_box()
+    page.wait_for_function("document.querySelector('#thread-scroll').ariaBusy === 'true'")
+    held[0].continue_()
+    expect(message(page, 121)).to_have_count(1)
+
+    assert message(page, 161).bounding_box()["y"] == pytest.approx(before["y"], abs=1)
+    page.unroute_all(behavior="ignoreErrors")
+
+
+@on_sqlite
+def test_earlier_messages_that_do_not_come_are_asked_for_again(server, open_page):
+    page = open_page(viewport=DESKTOP)
+    make_first_account(page, server)
+    add_long_chat(server, 100)
+    page.goto(f"{server.url}/c/long")
+    expect(message(page, 100)).to_be_in_viewport()
+    page.route(
+        "**/api/assistant/earlier*",
+        lambda route: route.fulfill(status=200, content_type="application/json", body="null"),
+        times=1,
+    )
+    scroll_to(page, "0")
+    page.get_by_role("button", name="Try again").click()
+
+    expect(message(page, 21)).to_have_count(1)
+
+
+@on_sqlite
+def test_a_question_far_up_is_edited_and_its_versions_are_switched(server, open_page):
+    page = open_page(viewport=DESKTOP)
+    make_first_account(page, server)
+    add_long_chat(server, 200)
+    page.goto(f"{server.url}/c/long")
+    expect(message(page, 200)).to_be_in_viewport()
+    for _ in range(20):
+        scroll_to(page, "0")
+        page.wait_for_timeout(50)
+        if message(page, 101).count():
+            break
+    message(page, 101).scroll_into_view_if_needed()
+    message(page, 101).hover()
+    message(page, 101).get_by_role("button", name="Edit").click()
+    page.get_by_label("Your question in other words").fill("Other words?")
+    page.locator(".edit").get_by_role("button", name="Send").click()
+    expect(page.locator(".message-user").last).to_contain_text("Other words?")
+    expect(page.locator(".message-assistant").last.locator(".answer-made")).to_be_visible()
+    assert message(page, 102).count() == 0
+
+    changed = page.locator(".message-user").last
+    changed.hover()
+    changed.get_by_role("button", name="Previous version").click()
+
+    expect(message(page, 101)).to_be_in_viewport()
+    expect(message(page, 101).locator(".version-position")).to_have_text("1/2")
+    page.get_by_role("button", name="Jump to the latest").click()
+    expect(message(page, 200)).to_be_in_viewport()
+    ask(page, "And on?")
+    expect(page.locator(".message-user").last).to_contain_text("And on?")
+    expect(page).to_have_url(re.compile("/c/long$"))
