@@ -18,7 +18,7 @@ def add_chats(server: Server, count: int, *, hours_apart: float = 0.0, deleted: 
 
 
 def add_long_chat(server: Server, count: int) -> None:
-    """Of Alice: the chat "long" with this many messages, an even number."""
+    """Of Alice: the chat "long-400", if it is to have 400 messages; an even number."""
     run_inside(server, f"make_long_chat({count})")
 
 
@@ -71,7 +71,7 @@ def make_long_chat(count: int) -> None:
 
     alice = User.objects.get(email="alice@acme.example")
     chat = Conversation.objects.create(
-        client_id="long",
+        client_id=f"long-{count}",
         user=alice,
         organization=alice.organization,
         title="A long chat",

@@ -35,7 +35,7 @@ def test_a_long_chat_is_read_to_its_beginning_with_few_messages_in_the_page(
     make_first_account(page, server)
     add_long_chat(server, 400)
 
-    page.goto(f"{server.url}/c/long")
+    page.goto(f"{server.url}/c/long-400")
 
     expect(message(page, 400)).to_be_in_viewport()
     assert page.locator(".message").count() == 40
@@ -61,15 +61,19 @@ def test_what_is_read_stays_where_it_is_as_earlier_messages_come(server, open_pa
     page = open_page(viewport=DESKTOP)
     make_first_account(page, server)
     add_long_chat(server, 200)
-    page.goto(f"{server.url}/c/long")
+    page.goto(f"{server.url}/c/long-200")
     expect(message(page, 200)).to_be_in_viewport()
     held = []
-    page.route("**/api/assistant/earlier*", lambda route: held.append(route))
+
+    def hold(route) -> None:
+        held.append(route)
+
+    page.route("**/api/assistant/earlier*", hold)
 
     scroll_to(page, "0")
     expect(message(page, 161)).to_be_in_viewport()
     before = message(page, 161).bounding_box()
-    page.wait_for_function("document.querySelector('#thread-scroll').ariaBusy === 'true'")
+    expect(page.locator("#thread-scroll")).to_have_attribute("aria-busy", "true")
     held[0].continue_()
     expect(message(page, 121)).to_have_count(1)
 
@@ -82,7 +86,7 @@ def test_earlier_messages_that_do_not_come_are_asked_for_again(server, open_page
     page = open_page(viewport=DESKTOP)
     make_first_account(page, server)
     add_long_chat(server, 100)
-    page.goto(f"{server.url}/c/long")
+    page.goto(f"{server.url}/c/long-100")
     expect(message(page, 100)).to_be_in_viewport()
     page.route(
         "**/api/assistant/earlier*",
@@ -100,7 +104,7 @@ def test_a_question_far_up_is_edited_and_its_versions_are_switched(server, open_
     page = open_page(viewport=DESKTOP)
     make_first_account(page, server)
     add_long_chat(server, 200)
-    page.goto(f"{server.url}/c/long")
+    page.goto(f"{server.url}/c/long-200")
     expect(message(page, 200)).to_be_in_viewport()
     for _ in range(20):
         scroll_to(page, "0")
@@ -126,4 +130,4 @@ def test_a_question_far_up_is_edited_and_its_versions_are_switched(server, open_
     expect(message(page, 200)).to_be_in_viewport()
     ask(page, "And on?")
     expect(page.locator(".message-user").last).to_contain_text("And on?")
-    expect(page).to_have_url(re.compile("/c/long$"))
+    expect(page).to_have_url(re.compile("/c/long-200$"))
