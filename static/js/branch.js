@@ -1,8 +1,15 @@
-// How what the server says of a branch meets what is shown of it.
+// The branch of the conversation that is shown: a run of messages down to its newest one. What stands
+// before the first of them is loaded as the reader comes near.
+
+import { ask } from "./chats-api.js";
+import { createPager, newFoot } from "./paged-list.js";
+
+const LOAD_BEFORE_TOP = "1500px 0px";
 
 /**
- * Both are the end of a branch, first to last. The server's may begin before what is shown, and,
- * as what leads to a message never changes, what is shown may begin before the server's.
+ * How what the server says meets what is shown. Both are the end of a branch, first to last. The
+ * server's may begin before what is shown, and, as what leads to a message never changes, what is
+ * shown may begin before the server's.
  *
  * @param {{id: string}[]} shown
  * @param {{id: string, parentId: string | null}[]} stored
@@ -22,4 +29,91 @@ export function meet(shown, stored) {
   let same = 0;
   while (stored[lead + same] && stored[lead + same].id === shown[at + same]?.id) same += 1;
   return { lead: same > 0 ? lead : 0, at, same };
+}
+
+/** Place a message among its versions. */
+export function placeAmong(message, siblings) {
+  message.siblings = siblings;
+  message.actions.place();
+}
+
+/**
+ * @param list says by `data-earlier-url` where earlier messages are
+ * @param {() => string} chatId
+ */
+export function createBranch({ thread, scroller, list, chatId }) {
+  let messages = [];
+  // The message that this tab showed last before it was reloaded, until its branch is there again.
+  let awaited = null;
+
+  const earlier = createPager({
+    scroller,
+    foot: list.parentElement.insertBefore(newFoot(), list),
+    ahead: LOAD_BEFORE_TOP,
+    async load(messageId, signal) {
+      const query = new URLSearchParams({ conversationId: chatId(), messageId });
+      const found = await ask(`${list.dataset.earlierUrl}?${query}`, { signal });
+      return { messages: found.messages, nextCursor: leadsTo(found.messages) };
+    },
+    onPage(page) {
+      messages.unshift(...thread.addEarlier(page.messages));
+    },
+  });
+
+  /** The message to ask for what leads to it; null at the beginning of the chat. */
+  const leadsTo = ([first]) => (first?.parentId ? first.id : null);
+
+  function takeOut(place) {
+    const taken = messages.splice(place);
+    for (const message of taken) message.hide(true);
+    return taken;
+  }
+
+  return {
+    isEmpty: () => messages.length === 0 && awaited === null,
+    lastId: () => messages.at(-1)?.id ?? awaited,
+    find: (id) => messages.find((message) => message.id === id),
+    /** The message that follows this one; null is what stands before the first. */
+    following: (parentId) => messages.find((message) => message.parentId === parentId),
+    /** The newest message that is none of these; undefined if another branch is awaited. */
+    newestBut(some) {
+      return awaited === null ? messages.findLast((message) => !some.includes(message)) : undefined;
+    },
+    /** Another branch comes, the one with this message. */
+    wait(leaf) {
+      awaited = leaf;
+    },
+    /** The end of a branch as it is stored. What is shown of it already stays as it is. */
+    show(stored) {
+      awaited = null;
+      const { lead, at, same } = meet(messages, stored);
+      for (const message of messages.splice(at + same)) message.remove();
+      for (let index = 0; index < same; index += 1) {
+        placeAmong(messages[at + index], stored[lead + index].siblings);
+      }
+      messages.unshift(...thread.addEarlier(stored.slice(0, lead)));
+      messages.push(...thread.addStored(stored.slice(lead + same)));
+      earlier.goOnFrom(leadsTo(messages));
+      thread.toEnd();
+    },
+    add(message) {
+      messages.push(message);
+      return message;
+    },
+    drop(message) {
+      message.remove();
+      messages = messages.filter((each) => each !== message);
+    },
+    /** This message and all behind it, which are not shown for now. */
+    takeOut: (message) => takeOut(messages.indexOf(message)),
+    /** All behind the message with this id: they belong to another branch. */
+    takeOutBehind(id) {
+      const place = messages.findIndex((message) => message.id === id);
+      return takeOut(place < 0 && id ? messages.length : place + 1);
+    },
+    putBack(taken) {
+      for (const message of taken) message.hide(false);
+      messages.push(...taken);
+    },
+  };
 }

@@ -1,11 +1,9 @@
 // The chat page: ties the composer, the thread and the socket together.
 
 import { usageOf } from "./answer-usage.js";
-import { meet } from "./branch.js";
-import { ask as askServer } from "./chats-api.js";
+import { createBranch, placeAmong } from "./branch.js";
 import { createComposer } from "./composer.js";
 import { setUpHeadMenu } from "./head-menu.js";
-import { createPager, newFoot } from "./paged-list.js";
 import { setUpShortcuts } from "./shortcuts.js";
 import { setUpSidebar } from "./sidebar.js";
 import { newId, openSocket } from "./socket.js";
@@ -16,8 +14,8 @@ import { setUpUsage } from "./usage.js";
 
 // An answer of another process of which nothing comes is looked at again after this long.
 const LOOK_AGAIN = 2000;
-// Earlier messages are there before somebody who scrolls up is.
-const LOAD_BEFORE_TOP = "1500px 0px";
+// A page that is still there so long after it was about to be left is not left.
+const LEFT_AFTER = 5000;
 // A blink of the network is no news.
 const SHOW_WAITING_AFTER = 1500;
 
@@ -42,7 +40,6 @@ const sidebar = setUpSidebar({
   },
 });
 const headMenu = setUpHeadMenu(page.conversationId);
-let messages = []; // the branch that is shown, first to last
 // {frame, question?, replaced, edited?, isSent, isStopped?}: not yet known to be saved
 let pending = null;
 let branchAsked = null; // {message, to, name}: the version that somebody wants to see
@@ -73,6 +70,7 @@ const thread = createThread({
     jump: () => composer.focus(),
   },
 });
+const branch = createBranch({ thread, scroller, list, chatId: () => conversationId });
 const composer = createComposer(form, {
   onSend: send,
   onStop: stop,
@@ -87,72 +85,33 @@ setUpShortcuts({
 
 const usage = setUpUsage({ onBudget: (sentence) => composer.budget(sentence) });
 
-// The branch that this tab showed before it was reloaded, until it is there again.
-let shownLeaf = null;
-
-const lastId = () => messages.at(-1)?.id ?? shownLeaf;
-
-// What stands before the first message that is shown.
-const earlier = createPager({
-  scroller,
-  foot: list.parentElement.insertBefore(newFoot(), list),
-  ahead: LOAD_BEFORE_TOP,
-  async load(messageId, signal) {
-    const query = new URLSearchParams({ conversationId, messageId });
-    const found = await askServer(`${list.dataset.earlierUrl}?${query}`, { signal });
-    return { messages: found.messages, nextCursor: leadsTo(found.messages) };
-  },
-  onPage(page) {
-    messages.unshift(...thread.addEarlier(page.messages));
-  },
-});
-
-/** The message to ask for what leads to it; null at the beginning of the chat. */
-const leadsTo = ([first]) => (first?.parentId ? first.id : null);
-
-/** The end of a branch as it is stored. What is shown of it already stays as it is. */
-function show(stored) {
-  shownLeaf = null;
-  const { lead, at, same } = meet(messages, stored);
-  for (const message of messages.splice(at + same)) message.remove();
-  for (let index = 0; index < same; index += 1) {
-    placeAmong(messages[at + index], stored[lead + index].siblings);
-  }
-  messages.unshift(...thread.addEarlier(stored.slice(0, lead)));
-  messages.push(...thread.addStored(stored.slice(lead + same)));
-  earlier.goOnFrom(leadsTo(messages));
-  thread.toEnd();
-  update();
-}
-
-function placeAmong(message, siblings) {
-  message.siblings = siblings;
-  message.actions.place();
-}
-
 /** What is known to be stored of the branch that is shown outlives a reload of this tab. */
 function rememberBranch() {
-  const asked = pending?.question;
-  const leaf = messages.findLast((message) => message !== asked && message !== running?.answer);
-  if (page.conversationId !== null && shownLeaf === null) saveLeaf(page.conversationId, leaf?.id);
+  const newest = branch.newestBut([pending?.question, running?.answer]);
+  if (page.conversationId !== null && newest) saveLeaf(page.conversationId, newest.id);
 }
 
 function update() {
   rememberBranch();
-  greeting.hidden = messages.length > 0 || shownLeaf !== null;
+  greeting.hidden = !branch.isEmpty();
   composer.answering(pending !== null || running !== null);
+}
+
+function show(stored) {
+  branch.show(stored);
+  update();
 }
 
 function send(text, model) {
   // The very same question once more is the same request: if it was saved, it is not asked twice.
-  const again = unsure?.text === text && unsure.parentId === lastId() ? unsure : null;
+  const again = unsure?.text === text && unsure.parentId === branch.lastId() ? unsure : null;
   unsure = null;
   ask({
     type: "send",
     requestId: again?.requestId ?? newId(),
     conversationId: conversationId ?? again?.conversationId ?? newId(),
     messageId: again?.messageId ?? newId(),
-    parentId: lastId(),
+    parentId: branch.lastId(),
     text,
     model,
   });
@@ -160,10 +119,7 @@ function send(text, model) {
 
 /** Ask a question, now or, if the socket is away, when it is back. */
 function ask(frame, edited = null) {
-  // What stands behind its place belongs to another branch.
-  const parent = messages.findIndex(({ id }) => id === frame.parentId);
-  const behind = parent < 0 && frame.parentId ? messages.length : parent + 1;
-  const replaced = takeOut(edited ? messages.indexOf(edited) : behind);
+  const replaced = edited ? branch.takeOut(edited) : branch.takeOutBehind(frame.parentId);
   const question = thread.addUser({
     id: frame.messageId,
     parentId: frame.parentId,
@@ -172,19 +128,12 @@ function ask(frame, edited = null) {
     isPending: true,
     isOwn: true,
   });
-  messages.push(question);
+  branch.add(question);
   conversationId = frame.conversationId;
   // Until it is known to be saved, a reload asks it again.
   savePending(frame);
   pending = { frame, question, replaced, edited, isSent: socket.send(frame) };
   update();
-}
-
-/** The messages from this place on, which are not shown for now. */
-function takeOut(place) {
-  const replaced = messages.splice(place);
-  for (const message of replaced) message.hide(true);
-  return replaced;
 }
 
 /** Whether an answer is on its way, which has to end first. The person is told. */
@@ -222,9 +171,9 @@ function showVersion(message, to, name) {
 function showBranch(stored, { message, to, name }) {
   thread.keep(message.element, () => {
     show(stored);
-    return messages.find(({ id }) => id === to)?.element;
+    return branch.find(to)?.element;
   });
-  const shown = messages.find(({ id }) => id === to);
+  const shown = branch.find(to);
   shown?.actions.focus(name);
   if (shown) {
     const at = shown.siblings.indexOf(to) + 1;
@@ -236,7 +185,7 @@ function showBranch(stored, { message, to, name }) {
 function askAgain(answer, request) {
   if (isBusy()) return;
   const frame = { ...request, requestId: newId(), conversationId, model: composer.model };
-  const replaced = takeOut(messages.indexOf(answer));
+  const replaced = branch.takeOut(answer);
   pending = { frame, replaced, isSent: socket.send(frame) };
   update();
   // The button that was pressed is gone.
@@ -267,15 +216,13 @@ function withdraw() {
   const { frame, question, replaced, edited } = pending;
   pending = null;
   if (question) {
-    question.remove();
-    messages = messages.filter((message) => message !== question);
+    branch.drop(question);
     unsure = frame;
     savePending(null);
     if (!edited) composer.restore(frame.text);
     conversationId = page.conversationId;
   }
-  for (const message of replaced) message.hide(false);
-  messages.push(...replaced);
+  branch.putBack(replaced);
   edited?.edit(frame.text);
   update();
   catchUp();
@@ -309,7 +256,7 @@ function begin({ generationId, answerId, parentId, model, siblings }) {
   sidebar.began(conversationId, generationId);
   const answer = thread.addAnswer({ id: answerId, parentId, model, siblings });
   answer.wait();
-  messages.push(answer);
+  branch.add(answer);
   running = { generationId, seq: 0, answer };
   announcer.textContent = "The answer has begun.";
   update();
@@ -321,26 +268,26 @@ function onBegun({ conversationId: id, title, generationId, answerId, model, que
   sidebar.raise(id, title, { isCurrent: isShown });
   sidebar.began(id, generationId);
   if (!isShown || pending !== null || running !== null) return;
-  const place = messages.findIndex((message) => message.id === question.id);
-  if (place >= 0 && place < messages.length - 1) {
+  const parentId = question.parentId ?? null;
+  const isAsked = branch.find(question.id) !== undefined;
+  const answer = isAsked && branch.following(question.id);
+  const version = !isAsked && branch.following(parentId);
+  if (answer) {
     // Another answer to it, which is another branch: what is shown here stays.
-    const answer = messages[place + 1];
     placeAmong(answer, [...answer.siblings, answerId]);
     return;
   }
-  const version = messages.find(({ parentId }) => parentId === (question.parentId ?? null));
-  if (place < 0 && version) {
+  if (version) {
     placeAmong(version, [...version.siblings, question.id]);
     return;
   }
-  if (place >= 0) {
-    // It had no answer yet.
-  } else if (lastId() === (question.parentId ?? null)) {
-    messages.push(thread.addUser(question));
-  } else {
-    mayHaveMissed = true;
-    catchUp();
-    return;
+  if (!isAsked) {
+    if (branch.lastId() !== parentId) {
+      mayHaveMissed = true;
+      catchUp();
+      return;
+    }
+    branch.add(thread.addUser(question));
   }
   follow({ generationId, answerId, model, parentId: question.id, siblings: [answerId] });
 }
@@ -354,7 +301,7 @@ function follow(answer) {
 /** What other tabs did while nothing could be heard of it. */
 function catchUp() {
   if (!mayHaveMissed || pending !== null || running !== null || page.conversationId === null) return;
-  mayHaveMissed = !socket.send({ type: "sync", conversationId, messageId: lastId() });
+  mayHaveMissed = !socket.send({ type: "sync", conversationId, messageId: branch.lastId() });
 }
 
 function onConversation(frame) {
@@ -508,7 +455,7 @@ function goOn() {
 /** A question that this tab asked before it was reloaded, and that is not known to be saved. */
 function restorePending() {
   const frame = loadPending();
-  if (frame === null || messages.some(({ id }) => id === frame.messageId)) {
+  if (frame === null || branch.find(frame.messageId)) {
     savePending(null);
   } else if (page.conversationId === null && sidebar.has(frame.conversationId)) {
     location.replace(`/c/${frame.conversationId}`);
@@ -523,6 +470,10 @@ function restorePending() {
 
 addEventListener("beforeunload", () => {
   isLeaving = true;
+  // Unless this page stays: the way to another one was cancelled, or it was a file.
+  setTimeout(() => {
+    isLeaving = false;
+  }, LEFT_AFTER);
 });
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -539,7 +490,7 @@ if (!leaf || page.messages.some(({ id }) => id === leaf)) {
   if (page.running) begin(page.running);
 } else {
   // This tab shows another branch, which comes when the socket is ready.
-  shownLeaf = leaf;
+  branch.wait(leaf);
 }
 composer.open(conversationId);
 restorePending();
