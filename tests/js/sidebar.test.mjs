@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { grouped, groupOf, untilMidnight } from "../../static/js/chat-groups.js";
 import { pieces } from "../../static/js/hits.js";
-import { barsOf, inWords } from "../../static/js/usage-chart.js";
+import { barsOf, inWords, lengthOfMonth } from "../../static/js/usage-chart.js";
 
 // Read at each use of a date: on this day of October Berlin has 25 hours.
 process.env.TZ = "Europe/Berlin";
@@ -103,6 +103,14 @@ test("the most used day is as high as the chart, and a little is seen of any use
   ]);
   assert.ok(bars.every(({ width }) => width === 58));
   assert.deepEqual(barsOf([{ totalTokens: 0 }]).map(({ height }) => height), [0]);
+});
+
+test("the chart has room for the days of the month that are still to come", () => {
+  const [bar] = barsOf([{ totalTokens: 1 }], 30);
+
+  assert.deepEqual([bar.x, bar.width], [0, 6]);
+  const lengths = ["2026-11-01", "2026-12-01", "2027-02-01", "2028-02-01"].map((day) => lengthOfMonth([{ day }]));
+  assert.deepEqual(lengths, [30, 31, 28, 29]);
 });
 
 test("a day of use is told in words", () => {
