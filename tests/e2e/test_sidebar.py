@@ -270,24 +270,27 @@ def test_older_results_come_when_they_are_scrolled_to(alice, server):
 def test_a_chat_is_renamed_where_it_stands_and_the_page_and_other_tabs_follow(alice, server):
     page = alice
     add_chats(server, 3)
-    page.goto(f"{server.url}/c/chat-1")
-    other = another_tab(page, f"{server.url}/c/chat-1")
+    page.goto(f"{server.url}/c/chat-3")
+    other = another_tab(page, f"{server.url}/c/chat-3")
     wait_for_socket(other)
+    places = listed(page)
+    assert places[-1] == "chat-3"
 
-    chat(page, 1).dblclick()
+    chat(page, 3).dblclick()
     field = page.get_by_role("textbox", name="Name of the chat")
     expect(field).to_be_focused()
     field.fill("The landlord")
     field.press("Enter")
 
-    expect(chat(page, 1)).to_have_text("The landlord")
-    expect(chat(page, 1)).to_be_focused()
+    expect(chat(page, 3)).to_have_text("The landlord")
+    expect(chat(page, 3)).to_be_focused()
     for each in (page, other):
         expect(each).to_have_title("The landlord – Chatcore")
         expect(each.get_by_role("heading", level=1)).to_have_text("The landlord")
-        expect(chat(each, 1)).to_have_text("The landlord")
+        expect(chat(each, 3)).to_have_text("The landlord")
     page.reload()
-    expect(chat(page, 1)).to_have_text("The landlord")
+    expect(chat(page, 3)).to_have_text("The landlord")
+    assert listed(page) == listed(other) == places
 
 
 @on_sqlite
