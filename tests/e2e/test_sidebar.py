@@ -178,6 +178,28 @@ def test_all_chats_are_reached_by_scrolling_in_groups_by_day(alice, server):
 
 
 @on_sqlite
+def test_the_open_chat_is_marked_and_renamed_however_far_down_it_stands(alice, server):
+    page = alice
+    add_chats(server, 120, hours_apart=8)
+    page.goto(f"{server.url}/c/chat-115")
+
+    expect(page.locator("#chat-list section").first).to_contain_text("Open chat")
+    expect(chat(page, 115)).to_have_attribute("aria-current", "page")
+    expect(chat(page, 115)).to_be_in_viewport()
+    chat(page, 115).dblclick()
+    page.keyboard.type("Found again")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Found again")
+    for count in (101, 120):
+        page.locator("#chats-view").evaluate("view => view.scrollTo(0, view.scrollHeight)")
+        expect(page.locator("#chat-list a")).to_have_count(count)
+
+    # Where it belongs, and nowhere else.
+    assert listed(page) == [f"chat-{number}" for number in range(1, 121)]
+    expect(chat(page, 115)).to_have_text("Found again")
+
+
+@on_sqlite
 def test_a_page_that_cannot_be_loaded_says_so_and_is_tried_again(alice, server):
     page = alice
     add_chats(server, 60)
