@@ -1,6 +1,6 @@
 """What whoever asks has used: /api/usage."""
 
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import msgspec
 from django.utils.decorators import method_decorator
@@ -13,14 +13,15 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from analytics import budgets, personal
+from analytics.asked import zone_from
 from analytics.cache import USAGE_SECONDS, usage_key, usage_version
-from analytics.personal import PERIODS
-from analytics.shapes import Period, PersonalUsage, UsageQuery
+from analytics.shapes import PersonalPeriod, PersonalUsage, UsageQuery
 from chatcore import cache, clock, validation
 from chatcore.schema import errors_of
 
 # Amounts of money are numbers, to the last digit.
 encode = msgspec.json.Encoder(decimal_format="number").encode
+PERIODS: tuple[PersonalPeriod, ...] = get_args(PersonalPeriod)
 _decode = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
@@ -37,21 +38,27 @@ class UsageView(APIView):
             OpenApiParameter(
                 "period",
                 {"type": "string", "enum": [*PERIODS], "default": "30d"},
-                description="How far back.",
-            )
+                description="How far back; `month` is the calendar month.",
+            ),
+            OpenApiParameter(
+                "tz",
+                {"type": "string", "default": "UTC"},
+                description="The time zone whose days and month are meant: Europe/Berlin.",
+            ),
         ],
         responses={200: PersonalUsage, **errors_of()},
     )
     def get(self, request: Request) -> Response:
-        period = _period(request)
+        asked = validation.query(request.query_params, UsageQuery)
+        period, zone = _period(asked), zone_from(asked.zone)
         user = cast(User, request.user)  # every view needs a log-in
         now = clock.now()
-        version = usage_version(user.pk, now - PERIODS[period], now)
+        version = usage_version(user.pk, personal.start_of(period, now, zone), now, zone)
 
         def make() -> tuple[str, bytes]:
-            return version, encode(personal.statistics(user.pk, period, now))
+            return version, encode(personal.statistics(user.pk, period, now, zone))
 
-        key = usage_key(user.pk, period)
+        key = usage_key(user.pk, period, zone)
         usage: dict[str, Any] = _decode(
             cache.versioned(key, version, USAGE_SECONDS, make, kind="usage")
         )
@@ -61,9 +68,8 @@ class UsageView(APIView):
         return Response(encode(usage))
 
 
-def _period(request: Request) -> Period:
-    given = validation.query(request.query_params, UsageQuery).period
+def _period(asked: UsageQuery) -> PersonalPeriod:
     for period in PERIODS:
-        if given == period:
+        if asked.period == period:
             return period
     raise validation.invalid("period", f"is one of {', '.join(PERIODS)}")

@@ -42,7 +42,7 @@ def asked(viewer: Viewer, query: ReportQuery, now: datetime) -> Asked:
         raise PermissionDenied("Reports are for administrators and managers.")
     period, window = _window(query, now)
     organization_id, scope = _scope(viewer, query)
-    return Asked(period, window, organization_id, scope, _zone(query.zone), now)
+    return Asked(period, window, organization_id, scope, zone_from(query.zone), now)
 
 
 def _window(query: ReportQuery, now: datetime) -> tuple[str, Window]:
@@ -101,7 +101,8 @@ def zone_of(name: str) -> ZoneInfo | None:
         return None
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_from(name: str) -> ZoneInfo:
+    """As `zone_of`. Raises Invalid."""
     zone = zone_of(name)
     if zone is None:
         raise validation.invalid("tz", "is the name of a time zone, such as Europe/Berlin")

@@ -5,13 +5,13 @@ Each sum counts the rows and what adjusts them alike: calls are added up, never 
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any, TypeVar, cast
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from django.db.models import Sum
-from django.db.models.functions import TruncDate
+from django.db.models import Case, IntegerField, Sum, Value, When
 
 from analytics.budgets import Budget
 from analytics.models import UsageRecord, UsageStatus
@@ -21,6 +21,7 @@ from analytics.shapes import (
     DayUsage,
     ModelUsage,
     Period,
+    PersonalPeriod,
     RocketReachUsage,
     ToolUsage,
     Totals,
@@ -42,15 +43,19 @@ Cell = dict[str, Any]
 Key = TypeVar("Key", bound=Hashable)
 
 
-def statistics(user_id: UUID, period: Period, now: datetime) -> UsageStatistics:
+def statistics(
+    user_id: UUID, period: PersonalPeriod, now: datetime, zone: ZoneInfo
+) -> UsageStatistics:
     """What this person has used in the period up to now. One query."""
-    start = now - PERIODS[period]
-    cells = _cells(user_id, start)
+    start = start_of(period, now, zone)
+    dates = _dates(start, now, zone)
+    cells = _cells(user_id, start, [_midnight(each, zone) for each in dates[1:]])
     # Only a model has a name; what has none is a tool.
     models = [cell for cell in cells if cell["model"]]
-    days = _by_day(models, start.date(), now.date())
+    days = _by_day(models, dates)
     return UsageStatistics(
         period=period,
+        time_zone=zone.key,
         start=start,
         end=now,
         totals=_totals(models),
@@ -59,6 +64,24 @@ def statistics(user_id: UUID, period: Period, now: datetime) -> UsageStatistics:
         today=days[-1],
         tools=ToolUsage(rocket_reach=_rocketreach(cells)),
     )
+
+
+def start_of(period: PersonalPeriod, now: datetime, zone: ZoneInfo) -> datetime:
+    """Where the period begins that ends now."""
+    if period == "month":
+        return _midnight(now.astimezone(zone).date().replace(day=1), zone)
+    return now - PERIODS[period]
+
+
+def _dates(start: datetime, now: datetime, zone: ZoneInfo) -> list[date]:
+    """Every day from the first to today."""
+    first, today = start.astimezone(zone).date(), now.astimezone(zone).date()
+    return [first + timedelta(days=n) for n in range((today - first).days + 1)]
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """When the day begins there."""
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
 
 
 def budget_state(budget: Budget) -> BudgetState:
@@ -75,13 +98,18 @@ def budget_state(budget: Budget) -> BudgetState:
     )
 
 
-def _cells(user_id: UUID, start: datetime) -> list[Cell]:
-    """No bound but `start`: another host's clock may be ahead of ours, and its row would then be
-    missing from what is cached."""
+def _cells(user_id: UUID, start: datetime, midnights: list[datetime]) -> list[Cell]:
+    """With the number of their day, which `midnights` part: no store has to know time zones.
+
+    No bound but `start`: another host's clock may be ahead of ours, and its row would then be
+    missing from what is cached. It is of the last day.
+    """
+    days = [When(created_at__lt=end, then=Value(n)) for n, end in enumerate(midnights)]
+    day = Case(*days, default=Value(len(midnights)), output_field=IntegerField())
     found = (
         UsageRecord.objects.of_user(user_id)
         .filter(created_at__gte=start)
-        .annotate(day=TruncDate("created_at", tzinfo=UTC))
+        .annotate(day=day)
         .values("day", "provider", "model", "endpoint", "status")
         .annotate(**{f"sum_{name}": Sum(name) for name in _SUMS})
         .order_by()
@@ -115,11 +143,9 @@ def _by_model(cells: list[Cell]) -> list[ModelUsage]:
     )
 
 
-def _by_day(cells: list[Cell], first: date, today: date) -> list[DayUsage]:
-    """Every day from the first to today."""
-    groups = _grouped(cells, lambda cell: min(cell["day"], today))
-    days = [first + timedelta(days=n) for n in range((today - first).days + 1)]
-    return [DayUsage(day=day, **_spent(groups.get(day, []))) for day in days]
+def _by_day(cells: list[Cell], dates: list[date]) -> list[DayUsage]:
+    groups = _grouped(cells, lambda cell: int(cell["day"]))
+    return [DayUsage(day=day, **_spent(groups.get(n, []))) for n, day in enumerate(dates)]
 
 
 def _rocketreach(cells: list[Cell]) -> RocketReachUsage:

@@ -8,6 +8,8 @@ from msgspec import UNSET, Meta, UnsetType, field
 from conversations.shapes import Shape
 
 Period = Literal["24h", "7d", "30d"]
+# Of a person's own usage: the calendar month as well.
+PersonalPeriod = Literal["24h", "7d", "30d", "month"]
 
 # A Decimal of US dollars or None, exact as the ledger has it. As a type of its own it would be text
 # in the schema.
@@ -25,9 +27,10 @@ Share = Annotated[
 
 
 class UsageQuery(Shape):
-    """The query of GET. That `period` is one that there is, is checked behind."""
+    """The query of GET. That `period` and `tz` are some that there are, is checked behind."""
 
     period: str = "30d"
+    zone: str = field(name="tz", default="UTC")
     format: Literal["json", "api"] | UnsetType = UNSET
 
 
@@ -65,7 +68,7 @@ class ModelUsage(Spent, kw_only=True):
 
 
 class DayUsage(Spent, kw_only=True):
-    """A day in UTC, of which the first one may have begun before the window."""
+    """A day in the time zone, of which the first one may have begun before the window."""
 
     day: date
 
@@ -96,9 +99,10 @@ class BudgetState(Shape, kw_only=True):
 
 
 class UsageStatistics(Shape, kw_only=True):
-    """What a person has used from `from` to `to`. Days are days in UTC."""
+    """What a person has used from `from` to `to`. Days and months are those of the time zone."""
 
-    period: Period
+    period: PersonalPeriod
+    time_zone: str
     start: datetime = field(name="from")
     end: datetime = field(name="to")
     totals: Totals

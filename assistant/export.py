@@ -12,6 +12,7 @@ from analytics.models import ActivityRecord, UsageRecord
 from chatcore import rows
 from chatcore.rest import encode
 from conversations import exporting
+from prompts.models import Prompt
 
 ROWS = 500
 
@@ -20,6 +21,7 @@ _USAGE = tuple(
     for field in UsageRecord._meta.concrete_fields
     if field.attname not in ("user_id", "organization_id")
 )
+_PROMPT = ("id", "name", "text", "created_at", "updated_at")
 _ACTIVITY = ("chats", "messages", "created_at")
 
 
@@ -31,6 +33,7 @@ def everything(user: User, now: datetime) -> Iterator[bytes]:
             exporting.member(
                 "preferences", {"theme": user.theme, "defaultModel": user.default_model}
             ),
+            exporting.member("prompts", _prompts(user)),
             exporting.array("conversations", exporting.chats(user.pk)),
             exporting.array("usage", _pages(UsageRecord, _USAGE, user.pk)),
             exporting.array("activity", _pages(ActivityRecord, _ACTIVITY, user.pk)),
@@ -48,6 +51,13 @@ def _profile(user: User) -> dict[str, Any]:
         "createdAt": user.created_at,
         "lastLogin": user.last_login,
     }
+
+
+def _prompts(user: User) -> list[dict[str, Any]]:
+    """The person's own, the oldest first, so few that they are read at once. Those of the
+    organisation are not theirs, whoever wrote them."""
+    own = Prompt.objects.own(user).order_by("created_at", "id")
+    return [_named(row) for row in own.values(*_PROMPT)]
 
 
 def _pages(

@@ -260,6 +260,8 @@ class Registry:
             if tick % (REAP_EVERY_SAVES * SAVE_PARTS) == 0:
                 await self._try(self._reap())
                 await self._try(in_thread(recording.drain_spool))
+                # Behind the spool, which may have what one of them really used.
+                await self._try(in_thread(titles.charge_the_abandoned, clock.now()))
             # A store that was slow is not asked faster for it.
             next_at = max(next_at + SAVE_SECONDS / SAVE_PARTS, time.monotonic())
             await asyncio.sleep(next_at - time.monotonic())

@@ -101,4 +101,6 @@ class Generation(models.Model):
         return f"{self.model} {self.status}"
 
 
-from assistant.contacts import Contact  # noqa: E402, F401  Django finds it from here
+# Django finds these from here.
+from assistant.contacts import Contact  # noqa: E402, F401
+from assistant.title_calls import TitleCall  # noqa: E402, F401

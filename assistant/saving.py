@@ -104,12 +104,12 @@ def save_progress(progress: Sequence[Progress], now: datetime) -> None:
         if store_is_away(error):
             raise
         for change in changes:
-            with _one_of_many("saved on the way"):
+            with one_of_many("saved on the way"):
                 writes.update_each(Generation, [change])
 
 
 @contextmanager
-def _one_of_many(what: str) -> Iterator[None]:
+def one_of_many(what: str) -> Iterator[None]:
     """One answer that the store will not take is no reason to neglect all others."""
     try:
         yield
@@ -262,7 +262,7 @@ def interrupt(
 
     interrupted = []
     for key in generations:
-        with _one_of_many("interrupted"):
+        with one_of_many("interrupted"):
             _charge_the_silent(key, now, replays)
             if in_transaction(partial(work, key)):
                 interrupted.append(key)

@@ -1,7 +1,8 @@
 """A title for a new chat, asked of a model once its first answer is saved.
 
 It is a nicety and never in the way: whatever goes wrong, the chat keeps the first words of its
-question. The call is charged as any other, in a row of its own (endpoint "title").
+question. The call is charged as any other, in a row of its own (endpoint "title"), also where its
+process is killed: it is noted before the provider is asked (assistant/title_calls.py).
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import unicodedata
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,13 +21,15 @@ from django.conf import settings
 from msgspec.structs import replace
 
 from analytics import budgets, recording
-from analytics.budgets import NO_LIMITS, BudgetExceeded
+from analytics.budgets import NO_LIMITS, BudgetExceeded, Limits
 from analytics.entries import UsageEntry
-from assistant import catalog, totals, turns
+from assistant import catalog, metering, totals, turns
 from assistant.events import TextDelta, Usage
 from assistant.metering import CallState, Meter, Outcome, Payer
 from assistant.providers.base import Prompt, PromptMessage
 from assistant.providers.errors import ProviderError
+from assistant.saving import one_of_many
+from assistant.title_calls import AT_ONCE, OVER_AFTER, TitleCall
 from chatcore import clock, rows
 from chatcore.db import in_thread, in_transaction
 from chatcore.ids import derived
@@ -46,8 +50,10 @@ READ_CHARACTERS = 2_000
 MOST_TOKENS = 500
 MOST_CHARACTERS = 2_000
 SECONDS = 20.0
-# A call whose process dies ends its reservation by itself.
-HELD_FOR = timedelta(minutes=1)
+# What is taken for written by a call that nobody heard of again: six words.
+LIKELY_CHARACTERS = 40
+# A call whose process dies is settled by another one; should that fail too, its hold ends.
+HELD_FOR = OVER_AFTER + timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,10 @@ async def give(wanted: Wanted, answer: str) -> Conversation | None:
     )
     prompt = Prompt(payer.model, messages, most_tokens=MOST_TOKENS)
     now = clock.now()
-    meter = Meter(payer, CallState(1, now, prompt.characters))
-    try:
-        await in_thread(_hold, payer, prompt.characters, now)
-    except BudgetExceeded:
+    state = CallState(1, now, prompt.characters)
+    if not await _may_begin(payer, state):
         return None
+    meter = Meter(payer, state)
     text: list[str] = []
     outcome: Outcome = "done"
     code = ""
@@ -118,7 +123,7 @@ async def give(wanted: Wanted, answer: str) -> Conversation | None:
         outcome, code = "failed", "internal"
     entry = meter.end(outcome, code, sum(map(len, text)))
     assert entry is not None  # it was running
-    entry = replace(entry, id=_key(payer.generation_id), endpoint=ENDPOINT, step=0)
+    entry = _of_title(entry)
     title = clean("".join(text)) if outcome == "done" else ""
     return await in_thread(_keep, entry, title, wanted.first_words)
 
@@ -147,26 +152,65 @@ def _payer(payer: Payer) -> Payer:
     return dataclasses.replace(payer, provider=provider, model=model, api_url=api_url)
 
 
-def _hold(payer: Payer, prompt_characters: int, now: datetime) -> None:
+async def _may_begin(payer: Payer, state: CallState) -> bool:
+    """Note the call before it is made; False if it is not to be made."""
+    beginning = asyncio.create_task(in_thread(_begin, payer, state))
+    try:
+        await asyncio.shield(beginning)
+    except BudgetExceeded:
+        return False
+    except asyncio.CancelledError:
+        # This process is going down, and the thread still writes.
+        await asyncio.gather(beginning, return_exceptions=True)
+        await in_thread(_forget, _key(payer.generation_id))
+        return False
+    return True
+
+
+def _begin(payer: Payer, state: CallState) -> None:
     limits = budgets.limits_of(payer.user_id, payer.organization_id)
-    if limits == NO_LIMITS:
-        return
+    estimate = metering.entry_of(
+        payer, state, "interrupted", "", written=LIKELY_CHARACTERS, duration_ms=None
+    )
 
     def work() -> None:
-        budgets.reserve(
-            key=_key(payer.generation_id),
-            user_id=payer.user_id,
-            organization_id=payer.organization_id,
-            amount_usd=budgets.estimate_of(
-                payer.provider, payer.model, prompt_characters, now, payer.api_url
-            ),
-            limits=limits,
-            now=now,
-            lifetime=HELD_FOR,
-        )
+        _hold(payer, state, limits)
+        TitleCall.begin(_of_title(estimate))
 
     with budgets.in_line(payer.organization_id, limits):
         in_transaction(work)
+
+
+def _hold(payer: Payer, state: CallState, limits: Limits) -> None:
+    if limits == NO_LIMITS:
+        return
+    now = state.began_at
+    budgets.reserve(
+        key=_key(payer.generation_id),
+        user_id=payer.user_id,
+        organization_id=payer.organization_id,
+        amount_usd=budgets.estimate_of(
+            payer.provider, payer.model, state.prompt_characters, now, payer.api_url
+        ),
+        limits=limits,
+        now=now,
+        lifetime=HELD_FOR,
+    )
+
+
+def _forget(key: UUID) -> None:
+    """The provider was not asked."""
+
+    def work() -> None:
+        TitleCall.end(key)
+        budgets.release(key)
+
+    in_transaction(work)
+
+
+def _of_title(entry: UsageEntry) -> UsageEntry:
+    assert entry.generation_id is not None  # of a call for an answer
+    return replace(entry, id=_key(entry.generation_id), endpoint=ENDPOINT, step=0)
 
 
 def _keep(entry: UsageEntry, title: str, first_words: str) -> Conversation | None:
@@ -174,15 +218,13 @@ def _keep(entry: UsageEntry, title: str, first_words: str) -> Conversation | Non
     recording.record_usage(entry)
 
     def work() -> Conversation | None:
+        # Taken for dead meanwhile, the chat has what the ledger's row said at first.
+        before = totals.Used() if TitleCall.end(entry.id) else totals.used_at_first(entry.id)
         budgets.release(entry.id)
         chat = rows.one(Conversation, id=entry.conversation_id)
         if chat is None:
             return None
-        used = totals.used_by_calls([entry.id])
-        fields: dict[str, Any] = {}
-        metadata = totals.with_answer(chat.metadata, used, totals.Used(), ())
-        if metadata != chat.metadata:
-            fields["metadata"] = metadata
+        fields = _added_up(chat, totals.used_by_calls([entry.id]), before)
         is_given = bool(title) and chat.title == first_words and chat.deleted_at is None
         if is_given:
             fields["title"] = title
@@ -191,3 +233,31 @@ def _keep(entry: UsageEntry, title: str, first_words: str) -> Conversation | Non
         return chat if is_given else None
 
     return in_transaction(work)
+
+
+def charge_the_abandoned(now: datetime) -> bool:
+    """Charge by estimate the calls whose process is gone. True: it has asked the store.
+
+    A process that was only asleep corrects it, as with answers.
+    """
+    for call in TitleCall.objects.abandoned(now)[:AT_ONCE]:
+        with one_of_many("charged for its title"):
+            recording.record_usage(call.entry)
+            in_transaction(partial(_settle, call.entry))
+    return True
+
+
+def _settle(entry: UsageEntry) -> None:
+    if not TitleCall.end(entry.id):
+        # Its process, or another one, was quicker.
+        return
+    budgets.release(entry.id)
+    chat = rows.one(Conversation, id=entry.conversation_id)
+    if chat and (fields := _added_up(chat, totals.used_at_first(entry.id), totals.Used())):
+        chat.change(**fields)
+
+
+def _added_up(chat: Conversation, used: totals.Used, before: totals.Used) -> dict[str, Any]:
+    """What of the chat is to be changed for this call."""
+    metadata = totals.with_answer(chat.metadata, used, before, ())
+    return {"metadata": metadata} if metadata != chat.metadata else {}

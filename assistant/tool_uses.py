@@ -42,6 +42,8 @@ class ToolUse(Struct, frozen=True, rename="camel"):
             "state": self._state(),
             "input": as_value(self.arguments),
         }
+        if self.decision is not None:
+            part["decision"] = self.decision
         if self.is_asked:
             return {**part, "approval": {"id": self.id}, "question": self.question}
         if self.result is None:

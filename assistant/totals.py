@@ -45,7 +45,15 @@ def used_by(generation_id: UUID, last_step: int) -> Used:
 
 def used_by_calls(ids: Iterable[UUID]) -> Used:
     """As `used_by`, of the calls with these ids."""
-    rows = recording.of_calls(ids)
+    return _used(recording.of_calls(ids))
+
+
+def used_at_first(key: UUID) -> Used:
+    """What the call came to when it was recorded, without what was adjusted since."""
+    return _used([row for row in recording.of_calls([key]) if row.adjusts is None])
+
+
+def _used(rows: Sequence[UsageRecord]) -> Used:
     usage = _sum(rows)
     if not usage.total_tokens:
         return Used()

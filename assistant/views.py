@@ -13,7 +13,7 @@ from assistant import catalog
 from assistant.client_frames import MAX_TEXT_CHARACTERS
 from assistant.offers import offers
 from assistant.shown import Shown, running_chats, shown
-from chatcore import clock
+from chatcore import clock, rows
 from conversations import pages
 from conversations.models import Conversation
 
@@ -40,7 +40,7 @@ def chat(request: HttpRequest, conversation_id: str | None = None) -> HttpRespon
         "default_model": default_model,
         "gone_model": "" if default_model else wanted,
         "conversation": conversation,
-        "conversations": listed,
+        "conversations": _with_open(listed, conversation),
         "models": offers(clock.now(), default_model),
         "may_administer": may_administer(request.user),
         "may_see_reports": may_see_reports(request.user),
@@ -49,11 +49,18 @@ def chat(request: HttpRequest, conversation_id: str | None = None) -> HttpRespon
             **_page_data(conversation),
             "list": {
                 "nextCursor": pages.cursor_of(key) if key else None,
+                "oldest": listed[-1]["updated_at"] if key else None,
                 "running": running_chats(person(request)),
             },
         },
     }
     return render(request, "assistant/chat.html", context)
+
+
+def _with_open(listed: list[rows.Row], conversation: Conversation | None) -> list[Any]:
+    """With the chat that is shown, however far down the list it stands."""
+    is_listed = any(conversation and each["id"] == conversation.pk for each in listed)
+    return [*listed, conversation] if conversation and not is_listed else listed
 
 
 def _page_data(conversation: Conversation | None) -> dict[str, Any]:

@@ -106,8 +106,11 @@ def change(
             raise stale(conversation)
         if not fields:
             return conversation
+        if given.messages is not UNSET:
+            # Another name leaves a chat where it stands in the list.
+            fields["updated_at"] = now
         # Whoever else writes this chat waits, or begins again: what is read now stays.
-        conversation.change(updated_at=now, **fields)
+        conversation.change(**fields)
         if given.messages is not UNSET:
             _replace(conversation, given.messages, now, is_meant=meant is not None)
         return conversation

@@ -82,12 +82,10 @@ class PromptsView(APIView):
     def patch(self, request: Request) -> Response:
         given = validation.convert(request.data, PromptChange)
         prompt = _changeable(_user(request), given.id)
-        # What is not named stays as it is now, whoever else changes it meanwhile.
-        names = [name for name in ("name", "text") if getattr(given, name) is not UNSET]
-        for name in names:
-            setattr(prompt, name, getattr(given, name).strip())
-        prompt.updated_at = clock.now()
-        prompt.save(update_fields=[*names, "updated_at"])
+        named = {"name": given.name, "text": given.text}
+        fields = {name: text.strip() for name, text in named.items() if text is not UNSET}
+        if not prompt.change(clock.now(), **fields):
+            raise _not_found()
         return Response(saved(prompt, may_change=True))
 
     @extend_schema(
@@ -106,5 +104,9 @@ class PromptsView(APIView):
 def _changeable(user: User, prompt_id: UUID) -> Prompt:
     prompt: Prompt | None = Prompt.objects.changeable_by(user).filter(pk=prompt_id).first()
     if prompt is None:
-        raise NotFound("There is no such prompt, or it is not yours to change.")
+        raise _not_found()
     return prompt
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no such prompt, or it is not yours to change.")

@@ -1,5 +1,6 @@
 """Texts that are kept to be asked again: a person's own, and those of their organisation."""
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -26,9 +27,12 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
         """Those that this person can insert: their own, and those of their organisation."""
         return self.filter(Q(user=user) | Q(user=None, organization_id=user.organization_id))
 
+    def own(self, user: User) -> "PromptQuerySet":
+        return self.filter(user=user)
+
     def changeable_by(self, user: User) -> "PromptQuerySet":
         """Their own; those of the organisation too for whoever may write for it."""
-        return self.for_user(user) if may_write_for_organization(user) else self.filter(user=user)
+        return self.for_user(user) if may_write_for_organization(user) else self.own(user)
 
     def of_organization(self, organization_id: UUID) -> "PromptQuerySet":
         return self.filter(user=None, organization_id=organization_id)
@@ -75,6 +79,16 @@ class Prompt(models.Model):
     def is_shared(self) -> bool:
         return self.user_id is None
 
+    def change(self, now: datetime, **fields: str) -> bool:
+        """Set these fields and no others, whoever else changes it meanwhile.
+
+        False: it was deleted meanwhile.
+        """
+        for name, value in {**fields, "updated_at": now}.items():
+            setattr(self, name, value)
+        changed = Prompt.objects.filter(pk=self.pk).update(**fields, updated_at=now)
+        return changed == 1
+
 
 def listed(user: User) -> list[Prompt]:
     """All that this person can insert, their own first, by name."""
@@ -89,7 +103,7 @@ def add(user: User, name: str, text: str, *, is_shared: bool) -> Prompt:
         kept = (
             Prompt.objects.of_organization(user.organization_id)
             if is_shared
-            else Prompt.objects.filter(user=user)
+            else Prompt.objects.own(user)
         )
         if kept.count() >= Prompt.MOST:
             raise TooManyPrompts

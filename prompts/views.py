@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 
@@ -42,9 +42,8 @@ def change(request: HttpRequest, prompt_id: UUID) -> HttpResponse:
     initial = {"name": prompt.name, "text": prompt.text}
     form = PromptForm(request.POST or None, user=person(request), initial=initial)
     if form.is_valid():
-        prompt.name, prompt.text = form.cleaned_data["name"], form.cleaned_data["text"]
-        prompt.updated_at = clock.now()
-        prompt.save(update_fields=["name", "text", "updated_at"])
+        if not prompt.change(clock.now(), **form.cleaned_data):
+            raise Http404
         messages.success(request, f"“{prompt.name}” is changed.")
         return redirect("prompts:prompts")
     return render(request, "prompts/change.html", {"form": form, "prompt": prompt})

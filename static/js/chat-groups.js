@@ -1,5 +1,6 @@
 // Chats in groups by when they were last written to, on the calendar of whoever looks.
 
+const OPEN = "Open chat";
 const DAY = 24 * 60 * 60 * 1000;
 
 const midnightOf = (moment) =>
@@ -33,6 +34,17 @@ export function grouped(chats, now) {
     groups.at(-1).chats.push(chat);
   }
   return groups;
+}
+
+/**
+ * As `grouped`, with the chat that is shown in front, while its place in the list is not loaded.
+ * @param {{currentId: ?string, reach: number}} given `reach`: the list is loaded back to here
+ */
+export function groupedWithOpen(chats, now, { currentId, reach }) {
+  const isApart = ({ id, updatedAt }) => id === currentId && updatedAt < reach;
+  const apart = [...chats].filter(isApart);
+  const groups = grouped([...chats].filter((chat) => !isApart(chat)), now);
+  return apart.length > 0 ? [{ label: OPEN, chats: apart }, ...groups] : groups;
 }
 
 /** Milliseconds until another day is today. */

@@ -1,12 +1,12 @@
 // The list of chats: in groups by day, page after page, with what runs marked.
 
-import { grouped, untilMidnight } from "./chat-groups.js";
+import { groupedWithOpen, untilMidnight } from "./chat-groups.js";
 import { createPager, newFoot } from "./paged-list.js";
 
 const titleOf = ({ title }) => title || "Untitled";
 
 /**
- * @param {{api: object, page: {nextCursor: ?string, running: object[]}, currentId: ?string,
+ * @param {{api: object, page: {nextCursor: ?string, oldest: ?string, running: object[]}, currentId: ?string,
  *   onMenu: (button: HTMLElement, id: string) => void, onRename: (id: string, how: {isOpening: boolean}) => void}} given
  */
 export function createChatList({ api, page, currentId, onMenu, onRename }) {
@@ -17,6 +17,7 @@ export function createChatList({ api, page, currentId, onMenu, onRename }) {
   const running = new Map(page.running.map((each) => [each.generationId, each.conversationId]));
   const gone = new Set(); // in the trash; a page that was on its way may still have them
   let isWhole = page.nextCursor === null;
+  let reach = isWhole ? -Infinity : Date.parse(page.oldest); // the list is loaded back to here
 
   function take(item, chat) {
     const dressing = parts.cloneNode(true);
@@ -95,7 +96,7 @@ export function createChatList({ api, page, currentId, onMenu, onRename }) {
 
   function draw() {
     const focused = container.contains(document.activeElement) ? document.activeElement : null;
-    const groups = grouped(chats.values(), new Date());
+    const groups = groupedWithOpen([...chats.values()], new Date(), { currentId, reach });
     for (const group of groups) {
       arrange(sectionOf(group.label).querySelector("ol"), group.chats.map(({ item }) => item));
     }
@@ -131,6 +132,7 @@ export function createChatList({ api, page, currentId, onMenu, onRename }) {
     load: (cursor, signal) => api.list({ cursor, signal }),
     onPage(given) {
       isWhole = given.nextCursor === null;
+      reach = isWhole ? -Infinity : given.chats.at(-1).updatedAt;
       put(given.chats);
       draw();
     },

@@ -63,6 +63,10 @@ export function createTools(place, { onDecide }) {
     element.querySelector(".tool-ask").hidden = name !== "approval-requested";
   }
 
+  function say(element, decision) {
+    element.querySelector(".tool-decision").textContent = DECISIONS[decision] ?? "";
+  }
+
   function output(element, text, isError) {
     const place = element.querySelector(".tool-output");
     place.textContent = text;
@@ -87,11 +91,12 @@ export function createTools(place, { onDecide }) {
       const element = cards.get(id);
       if (!element) return;
       state(element, "input-available");
-      element.querySelector(".tool-decision").textContent = DECISIONS[decision] ?? "";
+      say(element, decision);
     },
     /** What a saved message, or a snapshot, has of them. */
     show(part) {
       const element = card(part.toolCallId, part.toolName, part.input);
+      say(element, part.decision);
       if (part.state === "approval-requested") {
         tools.ask({ id: part.toolCallId, name: part.toolName, question: part.question });
       } else if (part.state === "output-error") {

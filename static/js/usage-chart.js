@@ -9,10 +9,19 @@ const GAP = 2;
 // So much is seen of a day with any use, however much another one had.
 const LOWEST = 2;
 
-/** Of each day its bar, `{x, y, width, height}`, in the units of the drawing. */
-export function barsOf(days) {
+/** How many days the month has of which these are the first. */
+export function lengthOfMonth([{ day }]) {
+  const [year, month] = day.split("-").map(Number);
+  return new Date(Date.UTC(year, month, 0)).getUTCDate();
+}
+
+/**
+ * Of each day its bar, `{x, y, width, height}`, in the units of the drawing.
+ * @param {number} places how many days there is room for
+ */
+export function barsOf(days, places = days.length) {
   const most = Math.max(1, ...days.map(({ totalTokens }) => totalTokens));
-  const step = WIDTH / days.length;
+  const step = WIDTH / places;
   return days.map(({ totalTokens }, place) => {
     const height = totalTokens && Math.max(LOWEST, (totalTokens / most) * HEIGHT);
     return { x: place * step, y: HEIGHT - height, width: step - GAP, height };
@@ -35,12 +44,15 @@ function svg(name, attributes) {
   return element;
 }
 
-/** @param {HTMLElement} figure with an `svg`, and a list of the days that had any use */
+/**
+ * @param {HTMLElement} figure with an `svg`, and a list of the days that had any use
+ * @param {object[]} days of a month so far, the first of it first
+ */
 export function drawDays(figure, days) {
   const drawing = figure.querySelector("svg");
   drawing.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   drawing.replaceChildren(
-    ...barsOf(days).map((bar, place) => {
+    ...barsOf(days, lengthOfMonth(days)).map((bar, place) => {
       const day = svg("g", { class: "usage-day" });
       const title = svg("title", {});
       title.textContent = inWords(days[place]);

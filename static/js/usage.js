@@ -3,6 +3,8 @@
 import { inDollars, inTokens } from "./amounts.js";
 import { drawDays } from "./usage-chart.js";
 
+const UTC = "UTC";
+const LABELS = { today: "Today", month: "This month" };
 const WARNED = "You have used most of";
 
 /** @param onBudget called with a sentence for the person, or null, when the numbers have come */
@@ -41,13 +43,25 @@ export function setUpUsage({ onBudget }) {
     else onBudget(budget.isWarned ? `${WARNED} ${whose}: ${percent}%.` : null);
   }
 
+  function ask(timeZone) {
+    const query = new URLSearchParams({ period: "month", tz: timeZone });
+    return fetch(`${section.dataset.url}?${query}`, { headers: { Accept: "application/json" } });
+  }
+
   async function refresh() {
     try {
-      const response = await fetch(section.dataset.url, { headers: { Accept: "application/json" } });
+      const { timeZone = UTC } = Intl.DateTimeFormat().resolvedOptions();
+      let response = await ask(timeZone);
+      // A browser may know zones that the server does not.
+      if (response.status === 400 && timeZone !== UTC) response = await ask(UTC);
       if (!response.ok) throw new Error(String(response.status));
       const usage = await response.json();
+      for (const [name, words] of Object.entries(LABELS)) {
+        const zone = usage.timeZone === timeZone ? "" : ` (${usage.timeZone})`;
+        rows.get(name).querySelector("th").textContent = words + zone;
+      }
       fill("today", usage.today);
-      fill("30d", usage.totals);
+      fill("month", usage.totals);
       drawDays(document.getElementById("usage-days"), usage.byDay);
       fillBudget(usage.budget);
       section.dataset.state = "ready";

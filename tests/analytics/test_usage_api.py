@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.cache import caches
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 PATH = "/api/usage"
 NOW = datetime(2026, 11, 28, 12, 0, 30, tzinfo=UTC)
+UTC_ZONE, KOLKATA = ZoneInfo("UTC"), ZoneInfo("Asia/Kolkata")
 NOTHING = {"calls": 0, "totalTokens": 0, "costUsd": 0, "unpricedCalls": 0}
 
 
@@ -65,6 +67,7 @@ def test_whoever_has_used_nothing_sees_nothing_of_each_day(bob, at_noon):
         "2026-10-29T12:00:30Z",
         "2026-11-28T12:00:30Z",
     )
+    assert body["timeZone"] == "UTC"
     assert body["totals"] == NOTHING | {
         "errors": 0,
         "inputTokens": 0,
@@ -164,10 +167,80 @@ def test_a_window_is_exact_to_the_millisecond(bob, at_noon, period, hours, days)
     assert spend_in(body, "calls") == [(f"{start:%Y-%m-%d}", 1), ("2026-11-28", 1)]
 
 
+# Where November begins there. In St John's clocks change on its first day.
+@pytest.mark.parametrize(
+    ("zone", "month"),
+    [
+        ("UTC", "2026-11-01T00:00:00Z"),
+        ("Asia/Kolkata", "2026-10-31T18:30:00Z"),
+        ("Asia/Kathmandu", "2026-10-31T18:15:00Z"),
+        ("America/St_Johns", "2026-11-01T02:30:00Z"),
+        ("Europe/Berlin", "2026-10-31T23:00:00Z"),
+    ],
+)
+def test_a_month_is_that_of_the_time_zone_to_the_millisecond(bob, at_noon, zone, month):
+    start = datetime.fromisoformat(month)
+    use(bob, created_at=start - timedelta(milliseconds=1), cost_usd=Decimal(100))
+    use(bob, created_at=start, cost_usd=Decimal(1))
+    use(bob, created_at=start + timedelta(hours=26), cost_usd=Decimal(2))
+
+    _, body = get(bob, period="month", tz=zone)
+
+    assert (body["period"], body["timeZone"], body["from"]) == ("month", zone, month)
+    assert (body["totals"]["calls"], body["totals"]["costUsd"]) == (2, 3)
+    assert [body["byDay"][n]["day"] for n in (0, -1)] == ["2026-11-01", "2026-11-28"]
+    assert spend_in(body, "costUsd") == [("2026-11-01", 1), ("2026-11-02", 2)]
+
+
+def test_a_day_of_25_hours_is_a_day(bob, monkeypatch):
+    """Berlin, 25 October 2026: from 22:00 in UTC to 23:00 on the next day."""
+    begin = datetime(2026, 10, 24, 22, tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda: begin + timedelta(hours=26))
+    for hours in (0, 24.9, 25):
+        use(bob, created_at=begin + timedelta(hours=hours))
+
+    _, body = get(bob, period="month", tz="Europe/Berlin")
+
+    assert spend_in(body, "calls") == [("2026-10-25", 2), ("2026-10-26", 1)]
+
+
+def test_at_the_edge_of_the_month_today_is_all_of_it(bob, monkeypatch):
+    """In Kolkata December begins at half past six of 30 November."""
+    edge = datetime(2026, 11, 30, 18, 30, tzinfo=UTC)
+    use(bob, created_at=edge - timedelta(minutes=1))
+    shown = []
+    for now in (edge - timedelta(milliseconds=1), edge):
+        monkeypatch.setattr(clock, "now", lambda now=now: now)
+        body = get(bob, period="month", tz="Asia/Kolkata")[1]
+        shown.append((body["today"]["day"], body["totals"]["calls"], len(body["byDay"])))
+
+    assert shown == [("2026-11-30", 1, 30), ("2026-12-01", 0, 1)]
+
+
+def test_two_time_zones_are_not_mixed_up(bob, at_noon):
+    use(bob, created_at=datetime(2026, 10, 31, 20, tzinfo=UTC))
+
+    calls = [
+        get(bob, period="month", tz=zone)[1]["totals"]["calls"] for zone in ("UTC", "Asia/Kolkata")
+    ]
+
+    assert calls == [0, 1]
+
+
+@pytest.mark.parametrize("zone", ["", "Mars/Olympus", "../../etc/passwd", "Europe"])
+def test_a_wrong_time_zone_is_told(bob, zone):
+    status, body = get(bob, tz=zone)
+
+    assert (status, body["error"]["fields"]) == (
+        400,
+        {"tz": "is the name of a time zone, such as Europe/Berlin."},
+    )
+
+
 def test_a_row_of_a_host_whose_clock_is_ahead_is_of_today(bob):
     use(bob, created_at=NOW.replace(hour=23, minute=59) + timedelta(minutes=2))
 
-    found = personal.statistics(bob.pk, "24h", NOW.replace(hour=23, minute=59))
+    found = personal.statistics(bob.pk, "24h", NOW.replace(hour=23, minute=59), UTC_ZONE)
 
     assert (found.totals.calls, found.today.calls, len(found.by_day)) == (1, 1, 2)
 
@@ -246,7 +319,7 @@ def test_nobody_elses_usage_is_counted(alice, bob, dave, carol, at_noon):
 
 
 def test_key_and_lifetime_are_those_of_the_documentation(bob):
-    assert usage_key(bob.pk, "7d") == f"usage-stats:{bob.pk}:7d"
+    assert usage_key(bob.pk, "7d", KOLKATA) == f"usage-stats:{bob.pk}:7d:Asia/Kolkata"
     assert USAGE_SECONDS == 300
 
 
@@ -276,11 +349,11 @@ def test_an_adjustment_of_an_earlier_month_is_seen_as_well(bob):
     """On the first of March the window begins in January."""
     now = datetime(2027, 3, 1, 12, tzinfo=UTC)
     start = now - timedelta(days=30)
-    versions = {usage_version(bob.pk, start, now)}
+    versions = {usage_version(bob.pk, start, now, UTC_ZONE)}
 
     for moment in (start, start + timedelta(days=10), now):
         use(bob, created_at=moment)
-        versions.add(usage_version(bob.pk, start, now))
+        versions.add(usage_version(bob.pk, start, now, UTC_ZONE))
 
     assert len(versions) == 4
 
@@ -298,7 +371,7 @@ def test_at_midnight_another_day_is_today(bob, monkeypatch):
 
 def test_a_value_of_the_cache_that_is_of_another_version_is_not_believed(bob, at_noon):
     use(bob)
-    caches["documents"].set(usage_key(bob.pk, "30d"), ("1", b"{}"), 60)
+    caches["documents"].set(usage_key(bob.pk, "30d", UTC_ZONE), ("1", b"{}"), 60)
 
     assert get(bob)[1]["totals"]["calls"] == 1
 
@@ -349,8 +422,8 @@ def test_a_wrong_period_is_told_which_there_are(bob, period):
     assert status == 400
     assert body["error"] == {
         "code": "invalid",
-        "message": "period: is one of 24h, 7d, 30d.",
-        "fields": {"period": "is one of 24h, 7d, 30d."},
+        "message": "period: is one of 24h, 7d, 30d, month.",
+        "fields": {"period": "is one of 24h, 7d, 30d, month."},
     }
 
 
@@ -427,7 +500,7 @@ def test_a_read_is_three_queries_behind_the_log_in_and_two_when_it_is_cached(bob
 
 def test_the_ledger_is_read_by_the_index_of_the_person(bob, many):
     def work() -> None:
-        assert personal.statistics(bob.pk, "7d", clock.now()).totals.calls == 168
+        assert personal.statistics(bob.pk, "7d", clock.now(), UTC_ZONE).totals.calls == 168
 
     (plan,) = plans(work)
 

@@ -44,7 +44,7 @@ def test_a_new_chat_is_empty(client, bob):
         "messages": [],
         "running": None,
         "maxTextCharacters": 200_000,
-        "list": {"nextCursor": None, "running": []},
+        "list": {"nextCursor": None, "oldest": None, "running": []},
     }
 
 
@@ -148,6 +148,11 @@ def test_the_page_has_fifty_chats_where_answers_run_in_them_and_where_to_go_on(
     following = client.get(f"/api/assistant/conversations?cursor={of_list['nextCursor']}").json()
     assert [chat["id"] for chat in following["conversations"]] == ["c0"]
     assert client.get("/api/assistant/running").json() == {"running": of_list["running"]}
+    # The chat that is shown is there, however far down the list.
+    text = client.get("/c/c0").text
+    assert re.findall(r'data-id="(\w+)"', text) == [*listed, "c0"]
+    assert re.findall(r'data-id="(\w+)"[^>]*aria-current="page"', text) == ["c0"]
+    assert re.findall(r'data-id="(\w+)"', client.get("/c/c50").text) == listed
 
 
 def test_nobody_sees_what_runs_for_somebody_else(client, alice, bob):

@@ -10,6 +10,7 @@ from assistant import export
 from chatcore import clock
 from chatcore.env import Rate
 from conversations.models import Conversation
+from prompts.models import add
 from tests.conversations.api import Api, say
 from tests.conversations.test_export import body_of
 
@@ -62,10 +63,27 @@ def test_everything_of_a_person_is_in_it_and_nothing_of_others(client, bob, caro
     assert "password" not in json.dumps(found)
 
 
+def test_ones_own_prompts_are_in_it_and_no_others(client, alice, bob):
+    add(bob, "z first", "Hello", is_shared=False)
+    add(bob, "a second", "Sum up.", is_shared=False)
+    add(alice, "Shared", "Hello", is_shared=True)
+    add(alice, "Hers", "Hello", is_shared=False)
+
+    found = exported(client, bob)["prompts"]
+    hers = exported(client, alice)["prompts"]
+
+    assert [(each["name"], each["text"]) for each in found] == [
+        ("z first", "Hello"),
+        ("a second", "Sum up."),
+    ]
+    assert set(found[0]) == {"id", "name", "text", "createdAt", "updatedAt"}
+    assert [each["name"] for each in hers] == ["Hers"]
+
+
 def test_an_empty_account_is_a_whole_document(client, bob):
     found = exported(client, bob)
 
-    assert (found["conversations"], found["usage"], found["activity"]) == ([], [], [])
+    assert [found[name] for name in ("prompts", "conversations", "usage", "activity")] == [[]] * 4
 
 
 def test_each_row_comes_once_also_where_a_page_ends_within_a_moment(client, bob, monkeypatch):

@@ -1,6 +1,7 @@
 """Titles that chats get by themselves, through the real SDKs and the store."""
 
 import asyncio
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from analytics.models import Reservation, UsageRecord
 from assistant import titles
 from assistant.providers.base import Prompt, PromptMessage
 from assistant.providers.demo import DemoProvider
+from assistant.title_calls import OVER_AFTER, TitleCall
 from chatcore import clock
 from conversations.models import Conversation
 from tests.assistant.test_consumers import SEND, Tab, log_in
@@ -182,6 +184,134 @@ async def test_a_used_up_budget_pays_for_no_title(bob, provider, registry):
     assert (await chat()).title == "What is the answer?"
     assert await in_store(Reservation.objects.count)() == 0
     await tab.close()
+
+
+# --- Calls whose process is killed ----------------------------------------------------------------
+async def test_a_call_is_noted_while_it_runs_and_no_longer(bob, provider, registry):
+    provider.reply_with(Reply(), Reply("A title", delay=0.2))
+    tab = await opened(bob)
+    await tab.send(SEND)
+    await tab.until("finished")
+    while len(provider.requests) < 2:
+        await asyncio.sleep(0.01)
+
+    running = await in_store(TitleCall.objects.count)()
+    await title_tasks(registry)
+
+    assert running == 1
+    assert await in_store(TitleCall.objects.count)() == 0
+    await tab.close()
+
+
+@pytest.fixture
+async def abandoned(bob, provider, registry, monkeypatch):
+    """A call that its process has not ended: that one still sleeps, and wakes with `wake()`."""
+    asleep = asyncio.Event()
+    keep = titles._keep
+
+    async def in_thread(work, *args, **kwargs):
+        if work is keep:
+            await asleep.wait()
+        return await in_store(work)(*args, **kwargs)
+
+    monkeypatch.setattr(titles, "in_thread", in_thread)
+    provider.reply_with(Reply(), TITLE)
+    tab = await opened(bob)
+    await tab.send(SEND)
+    await tab.until("finished")
+    while len(provider.requests) < 2:
+        await asyncio.sleep(0.01)
+
+    async def wake() -> None:
+        asleep.set()
+        await title_tasks(registry)
+
+    yield wake
+    await wake()
+    await tab.close()
+
+
+async def charge_the_abandoned(**later: float) -> None:
+    await in_store(titles.charge_the_abandoned)(clock.now() + timedelta(**later))
+
+
+# Question, answer and what is asked of them have 217 characters, 4 to a token; a title has 40.
+ESTIMATE = (55, 10)
+
+
+async def test_a_call_whose_process_is_gone_is_charged_by_estimate(abandoned):
+    await charge_the_abandoned(seconds=OVER_AFTER.total_seconds() - 5)
+    before = await rows()
+
+    for _ in range(2):
+        await charge_the_abandoned(minutes=2)
+
+    assert [row[0] for row in before] == ["assistant_stream"]
+    assert (await rows())[1:] == [("title", "error", *ESTIMATE)]
+    assert (await chat()).metadata["totalTokens"] == 15 + sum(ESTIMATE)
+    assert await in_store(TitleCall.objects.count)() == 0
+
+
+async def test_a_process_that_was_only_asleep_corrects_the_estimate(abandoned):
+    await charge_the_abandoned(minutes=2)
+
+    await abandoned()
+
+    # Its own row, and what the provider counted less the estimate.
+    adjusted = ("title", "error", 30 - ESTIMATE[0], 6 - ESTIMATE[1])
+    assert sorted((await rows())[1:]) == sorted([("title", "error", *ESTIMATE), adjusted])
+    saved = await chat()
+    assert saved.metadata["totalTokens"] == 15 + 36
+    assert saved.title == "The meaning of everything"
+
+
+async def test_a_call_is_charged_though_its_chat_is_gone_for_good(abandoned):
+    await in_store(Conversation.objects.all().delete)()
+
+    await charge_the_abandoned(minutes=2)
+
+    assert (await rows())[1:] == [("title", "error", *ESTIMATE)]
+    assert await in_store(TitleCall.objects.count)() == 0
+
+
+async def test_what_was_held_of_a_budget_is_let_go_of(bob, provider, registry, abandoned):
+    record = await in_store(TitleCall.objects.get)()
+    await in_store(Reservation.objects.create)(
+        pk=record.pk,
+        user_id=bob.pk,
+        organization_id=bob.organization_id,
+        amount_usd=Decimal(1),
+        expires_at=clock.now() + timedelta(hours=1),
+    )
+
+    await charge_the_abandoned(minutes=2)
+
+    assert await in_store(Reservation.objects.count)() == 0
+
+
+async def test_a_process_that_stops_before_it_asks_charges_nothing(
+    bob, provider, registry, monkeypatch
+):
+    begun = asyncio.Event()
+    begin = titles._begin
+
+    def slow(*args):
+        loop.call_soon_threadsafe(begun.set)
+        begin(*args)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(titles, "_begin", slow)
+    provider.reply_with(Reply(), TITLE)
+    tab = await opened(bob)
+    await tab.send(SEND)
+    await tab.until("finished")
+    await begun.wait()
+
+    await asyncio.wait_for(registry.close(), 5)
+    await charge_the_abandoned(minutes=2)
+
+    assert await in_store(TitleCall.objects.count)() == 0
+    assert len(provider.requests) == len(await rows())
 
 
 @pytest.mark.parametrize(("setting", "models"), [("", 1), ("openai:small", 2), ("nobody:x", 1)])

@@ -242,6 +242,9 @@ async def test_a_decision_that_reached_another_process_is_found_in_the_store(
 
     assert ApprovalGiven("call_1", "deny") in events
     assert adder.done == []
+    # After a reload the card says so still.
+    answer = await in_store(Message.objects.get)(role="assistant")
+    assert answer.parts[1]["decision"] == "deny"
 
 
 @pytest.mark.usefixtures("both_providers")

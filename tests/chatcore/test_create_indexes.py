@@ -27,6 +27,7 @@ EXPECTED = {
     "generations.generations_user_status {userId: 1, status: 1}",
     "contacts.contacts_org_key {orgId: 1, key: 1} unique",
     "contacts.contacts_expires {expiresAt: 1}",
+    "title_calls.title_calls_due {dueAt: 1}",
     "organizations.organizations_name {name: 1} unique",
     "users.users_email {email: 1} unique",
     "users.users_org_email {orgId: 1, email: 1}",

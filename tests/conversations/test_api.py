@@ -224,12 +224,30 @@ def test_pages_by_cursor_hold_each_conversation_once(api, bob):
     assert pages[1][0] == "c2"
 
 
+@pytest.mark.parametrize("change", [{"title": "Another"}, {"metadata": {"totalTokens": 7}}])
+def test_another_title_leaves_a_chat_in_its_place_and_is_seen_everywhere(api, bob, change):
+    make(bob, 3)
+    before = api.get()[1]["conversations"]
+    api.get(id="c1")
+    tag = api.last.headers["ETag"]
+
+    status, changed = api.patch({"id": "c1", **change})
+
+    assert (status, changed["version"]) == (200, before[2]["version"] + 1)
+    after = api.get()[1]["conversations"]
+    assert [each["id"] for each in after] == ["c3", "c2", "c1"]
+    assert after[2]["updatedAt"] == before[2]["updatedAt"]
+    assert after[2] != before[2]
+    status, read = api.get(id="c1", headers={"If-None-Match": tag})
+    assert (status, read["title"]) == (200, after[2]["title"])
+
+
 def test_what_is_written_between_two_pages_moves_nothing(api, bob):
     make(bob, 4)
     _, first = api.get(limit=2)
 
     api.post({"id": "new"})
-    api.patch({"id": "c4", "title": "Again"})
+    api.patch({"id": "c4", "messages": [say("m1")]}, {"If-Match": "*"})
     _, second = api.get(limit=2, cursor=first["nextCursor"])
 
     assert [each["id"] for each in second["conversations"]] == ["c2", "c1"]
@@ -502,10 +520,10 @@ def test_metadata_is_changed_name_by_name(api, talk):
     }
 
 
-def test_a_change_makes_it_the_newest(api, bob):
+def test_messages_make_it_the_newest(api, bob):
     make(bob, 2)
     with time_machine.travel(clock.now() + timedelta(hours=1), tick=False):
-        api.patch({"id": "c1", "title": "Again"})
+        api.patch({"id": "c1", "messages": [say("m1")]})
 
         assert api.ids() == ["c1", "c2"]
 

@@ -5,10 +5,12 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from tests.degradation.ledger import read, set_back
 from tests.degradation.steps import API, Person, log_in, wait_until
 from tests.degradation.tab import PATIENCE, Tab
 from tests.fakes.provider import FakeProvider, Reply
@@ -86,6 +88,30 @@ def test_a_killed_process_loses_a_second_at_most_and_leaves_nothing_running(
         assert answer["status"] == "interrupted"
     assert len(paced.requests) == KILLS * ANSWERS_EACH
     assert alice.get("/c/c-0-0").text.count('"running": null') == 1
+
+
+def test_a_title_whose_process_is_killed_is_charged_once(
+    environment, store, start, open_tab, paced
+):
+    server = start(**{**environment, **store, "TITLE_MODEL": "same"})
+    tab = open_tab(log_in(server))
+    paced.reply_with(Reply("42"), Reply("A title", silent_after=0))
+    key = tab.ask("one")["generationId"]
+    assert tab.until_ended(key) == "done"
+    wait_until(lambda: len(paced.requests) == 2, PATIENCE)
+
+    server.stop(signal.SIGKILL)
+    noted = read(server, "title_calls")
+    # Nobody wants to wait for the minute after which it is taken for dead.
+    set_back(server, "title_calls", "dueAt", timedelta(minutes=2))
+    server.start()
+    wait_until(lambda: not read(server, "title_calls"), PATIENCE)
+
+    assert len(noted) == 1
+    charged = [row for row in read(server, "api_usage") if row["endpoint"] == "title"]
+    assert [(row["_id"], row["status"], row["error"], row["usageSource"]) for row in charged] == [
+        (noted[0]["_id"], "error", "interrupted", "estimated")
+    ]
 
 
 def two_processes(start, open_tab, settings) -> tuple[Person, Tab, Tab]:

@@ -1,6 +1,7 @@
 """The sidebar: its sections, the list of chats and what can be done with each, trash and search."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -177,6 +178,28 @@ def test_all_chats_are_reached_by_scrolling_in_groups_by_day(alice, server):
 
 
 @on_sqlite
+def test_the_open_chat_is_marked_and_renamed_however_far_down_it_stands(alice, server):
+    page = alice
+    add_chats(server, 120, hours_apart=8)
+    page.goto(f"{server.url}/c/chat-115")
+
+    expect(page.locator("#chat-list section").first).to_contain_text("Open chat")
+    expect(chat(page, 115)).to_have_attribute("aria-current", "page")
+    expect(chat(page, 115)).to_be_in_viewport()
+    chat(page, 115).dblclick()
+    page.keyboard.type("Found again")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Found again")
+    for count in (101, 120):
+        page.locator("#chats-view").evaluate("view => view.scrollTo(0, view.scrollHeight)")
+        expect(page.locator("#chat-list a")).to_have_count(count)
+
+    # Where it belongs, and nowhere else.
+    assert listed(page) == [f"chat-{number}" for number in range(1, 121)]
+    expect(chat(page, 115)).to_have_text("Found again")
+
+
+@on_sqlite
 def test_a_page_that_cannot_be_loaded_says_so_and_is_tried_again(alice, server):
     page = alice
     add_chats(server, 60)
@@ -269,24 +292,27 @@ def test_older_results_come_when_they_are_scrolled_to(alice, server):
 def test_a_chat_is_renamed_where_it_stands_and_the_page_and_other_tabs_follow(alice, server):
     page = alice
     add_chats(server, 3)
-    page.goto(f"{server.url}/c/chat-1")
-    other = another_tab(page, f"{server.url}/c/chat-1")
+    page.goto(f"{server.url}/c/chat-3")
+    other = another_tab(page, f"{server.url}/c/chat-3")
     wait_for_socket(other)
+    places = listed(page)
+    assert places[-1] == "chat-3"
 
-    chat(page, 1).dblclick()
+    chat(page, 3).dblclick()
     field = page.get_by_role("textbox", name="Name of the chat")
     expect(field).to_be_focused()
     field.fill("The landlord")
     field.press("Enter")
 
-    expect(chat(page, 1)).to_have_text("The landlord")
-    expect(chat(page, 1)).to_be_focused()
+    expect(chat(page, 3)).to_have_text("The landlord")
+    expect(chat(page, 3)).to_be_focused()
     for each in (page, other):
         expect(each).to_have_title("The landlord – Chatcore")
         expect(each.get_by_role("heading", level=1)).to_have_text("The landlord")
-        expect(chat(each, 1)).to_have_text("The landlord")
+        expect(chat(each, 3)).to_have_text("The landlord")
     page.reload()
-    expect(chat(page, 1)).to_have_text("The landlord")
+    expect(chat(page, 3)).to_have_text("The landlord")
+    assert listed(page) == listed(other) == places
 
 
 @on_sqlite
@@ -483,11 +509,12 @@ def test_usage_is_drawn_by_day_and_told_in_words(alice, provider):
     wait_for_answer(page)
 
     expect(page.locator("#usage-days li")).to_have_text([re.compile(": 1.2k tokens, unpriced$")])
-    expect(page.locator(".usage-bar")).to_have_count(31)
+    today = time.localtime().tm_mday
+    expect(page.locator(".usage-bar")).to_have_count(today)
     heights = page.locator(".usage-bar").evaluate_all(
         "all => all.map(each => each.getAttribute('height'))"
     )
-    assert heights == ["0"] * 30 + ["48"]
+    assert heights == ["0"] * (today - 1) + ["48"]
 
 
 # --- On a phone -----------------------------------------------------------------------------------

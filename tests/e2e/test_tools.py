@@ -98,6 +98,7 @@ def test_a_card_stands_where_the_tool_was_called_also_after_a_reload(alice, prov
     alice.reload()
 
     expect(card(alice).locator(".tool-state")).to_have_text("Done")
+    expect(card(alice).locator(".tool-decision")).to_have_text("Allowed once")
     expect(last_answer(alice)).to_have_text(re.compile("jane@acme.example"))
 
 
@@ -113,6 +114,9 @@ def test_a_lookup_that_is_denied_spends_nothing_and_the_answer_goes_on(
     expect(last_answer(alice)).to_have_text(re.compile("Then I cannot tell."))
     expect(card(alice).locator(".tool-decision")).to_have_text("Denied")
     assert rocketreach.requests == []
+    alice.reload()
+    expect(card(alice).locator(".tool-state")).to_have_text("Failed")
+    expect(card(alice).locator(".tool-decision")).to_have_text("Denied")
 
 
 @on_sqlite

@@ -17,7 +17,7 @@ USED = Reply(usage={"input": 1000, "output": 1000})
 
 
 def numbers(page: Page) -> list[str]:
-    """Tokens and cost of today, and of 30 days."""
+    """Tokens and cost of today, and of this month."""
     return [cell.inner_text() for cell in page.locator("#usage tbody td").all()]
 
 

@@ -3,13 +3,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { grouped, groupOf, untilMidnight } from "../../static/js/chat-groups.js";
+import { grouped, groupedWithOpen, groupOf, untilMidnight } from "../../static/js/chat-groups.js";
 import { pieces } from "../../static/js/hits.js";
-import { barsOf, inWords } from "../../static/js/usage-chart.js";
+import { barsOf, inWords, lengthOfMonth } from "../../static/js/usage-chart.js";
 
 // Read at each use of a date: on this day of October Berlin has 25 hours.
 process.env.TZ = "Europe/Berlin";
 const NOW = new Date(2026, 9, 25, 12);
+const at = (...moment) => new Date(2026, ...moment).getTime();
 
 test("a chat is in the group of its day on the calendar of whoever looks", () => {
   const groups = [
@@ -52,7 +53,6 @@ test("the same moment is of another day in another zone", () => {
 });
 
 test("groups and their chats come newest first, whatever the order they are given in", () => {
-  const at = (...moment) => new Date(2026, ...moment).getTime();
   const chats = [
     { id: "a", updatedAt: at(8, 2) },
     { id: "b", updatedAt: at(9, 25, 9) },
@@ -67,6 +67,20 @@ test("groups and their chats come newest first, whatever the order they are give
     ["September", ["c", "a"]],
   ]);
   assert.deepEqual(grouped([], NOW), []);
+});
+
+test("the chat that is shown stands in front until its place in the list is loaded", () => {
+  const chats = [{ id: "old", updatedAt: at(3, 1) }, { id: "new", updatedAt: at(9, 25, 8) }];
+  const labels = (given) =>
+    groupedWithOpen(chats, NOW, given).map(({ label, chats }) => [label, chats.map(({ id }) => id)]);
+  const reach = at(9, 20);
+
+  const apart = labels({ currentId: "old", reach });
+
+  assert.deepEqual(apart, [["Open chat", ["old"]], ["Today", ["new"]]]);
+  const inPlace = [["Today", ["new"]], ["April", ["old"]]];
+  assert.deepEqual(labels({ currentId: "old", reach: at(3, 1) }), inPlace);
+  assert.deepEqual(labels({ currentId: "new", reach }), inPlace);
 });
 
 test("midnight is as far as it is on a day of 25 hours", () => {
@@ -103,6 +117,14 @@ test("the most used day is as high as the chart, and a little is seen of any use
   ]);
   assert.ok(bars.every(({ width }) => width === 58));
   assert.deepEqual(barsOf([{ totalTokens: 0 }]).map(({ height }) => height), [0]);
+});
+
+test("the chart has room for the days of the month that are still to come", () => {
+  const [bar] = barsOf([{ totalTokens: 1 }], 30);
+
+  assert.deepEqual([bar.x, bar.width], [0, 6]);
+  const lengths = ["2026-11-01", "2026-12-01", "2027-02-01", "2028-02-01"].map((day) => lengthOfMonth([{ day }]));
+  assert.deepEqual(lengths, [30, 31, 28, 29]);
 });
 
 test("a day of use is told in words", () => {

@@ -5,7 +5,9 @@ import json
 import pytest
 from django.test import Client
 
+from chatcore import clock
 from prompts.models import Prompt, add
+from tests.at_once import at_once
 
 
 def api(user, method, body=None, **query):
@@ -36,6 +38,45 @@ def test_a_prompt_is_made_changed_and_deleted(bob):
 
     assert api(bob, "DELETE", id=made["id"]) == (200, {"success": True, "id": made["id"]})
     assert names(bob) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_changes_at_once_keep_each_others_fields(bob):
+    prompts = [add(bob, "Old", "Old", is_shared=False) for _ in range(10)]
+    changes = [{"name": "New"}, {"text": "Newer"}]
+    statuses = []
+
+    def change(number: int) -> None:
+        for prompt in prompts:
+            body = {"id": str(prompt.pk), **changes[number]}
+            statuses.append(api(bob, "PATCH", body)[0])
+
+    at_once(2, change)
+
+    assert statuses == [200] * 20
+    assert set(Prompt.objects.values_list("name", "text")) == {("New", "Newer")}
+
+
+def test_a_change_of_what_another_tab_deletes_meanwhile_is_not_found(bob, monkeypatch):
+    prompts = [add(bob, "Old", "Old", is_shared=False) for _ in range(2)]
+    moment = clock.now()
+
+    def now():
+        # Behind the look-up, before the change is written.
+        Prompt.objects.all().delete()
+        return moment
+
+    client = Client()
+    client.force_login(bob)
+    api_change = {"id": str(prompts[0].pk), "name": "New"}
+    monkeypatch.setattr(clock, "now", now)
+
+    status, answer = api(bob, "PATCH", api_change)
+    Prompt.objects.bulk_create(prompts)
+    page = client.post(f"/prompts/{prompts[1].pk}", {"name": "New", "text": "Newer"})
+
+    assert (status, answer["error"]["code"]) == (404, "not_found")
+    assert page.status_code == 404
 
 
 def test_ones_own_come_first_and_then_those_of_the_organisation(alice, bob, carol):
