@@ -1,6 +1,7 @@
 // The chat page: ties the composer, the thread and the socket together.
 
 import { usageOf } from "./answer-usage.js";
+import { createBanner } from "./banner.js";
 import { createComposer } from "./composer.js";
 import { setUpHeadMenu } from "./head-menu.js";
 import { setUpShortcuts } from "./shortcuts.js";
@@ -13,17 +14,9 @@ import { setUpUsage } from "./usage.js";
 
 // An answer of another process of which nothing comes is looked at again after this long.
 const LOOK_AGAIN = 2000;
-// A blink of the network is no news.
-const SHOW_WAITING_AFTER = 1500;
-
-const LOST = {
-  waiting: "The connection is lost. Trying again …",
-  offline: "You are offline. It goes on by itself when the network is back.",
-};
 
 const page = JSON.parse(document.getElementById("page-data").textContent);
 const form = document.getElementById("composer");
-const banner = document.getElementById("banner");
 const greeting = document.getElementById("greeting");
 const announcer = document.getElementById("announcer");
 setOwner(page.userId);
@@ -44,7 +37,6 @@ let branchAsked = null; // {message, to, name}: the version that somebody wants 
 let unsure = null; // the frame of a question that may have been saved although it was given back
 let running = null; // {generationId, seq, answer, isStopped?}: the answer that is being made
 let mayHaveMissed = false; // the socket was away: another tab may have written to this chat
-let waitingTimer = null;
 let usageIsOld = true; // asked for when the server is there
 let isLeaving = false; // another page is on its way
 let endCountdown = () => {};
@@ -69,8 +61,18 @@ const thread = createThread({
 const composer = createComposer(form, {
   onSend: send,
   onStop: stop,
+  onModel: () => banner.draw(),
   maxCharacters: page.maxTextCharacters,
 });
+
+const banner = createBanner(document.getElementById("banner"), {
+  scroller: document.getElementById("thread-scroll"),
+  facts: () => ({ model: composer.model, models: composer.models, mayAdminister: page.mayAdminister }),
+  onConnection: composer.connection,
+  onChooseModel: composer.chooseModel,
+  onLeft: composer.focus,
+});
+banner.troubles(page.troubles);
 
 setUpShortcuts({
   composer,
@@ -413,6 +415,7 @@ const handlers = {
   begun: onBegun,
   ended: ({ generationId }) => sidebar.ended(generationId),
   changed: (frame) => sidebar.changed(frame),
+  services: ({ troubles }) => banner.troubles(troubles),
   conversation: onConversation,
   snapshot: onSnapshot,
   error: onError,
@@ -440,28 +443,14 @@ const handlers = {
 };
 
 function onState(state) {
-  clearTimeout(waitingTimer);
+  banner.connection(state);
   if (state === "ready") {
-    composer.connection(state);
-    banner.hidden = true;
     goOn();
     sidebar.ready();
     if (usageIsOld) usage.refresh();
     usageIsOld = false;
-  } else if (state === "logged-out") {
-    const link = document.createElement("a");
-    link.href = `${form.dataset.loginUrl}?next=${encodeURIComponent(location.pathname)}`;
-    link.textContent = "Log in again";
-    banner.replaceChildren("Your session has ended. ", link, " – your text is kept.");
-    banner.hidden = false;
-    composer.connection(state);
-    if (pending) withdraw();
-  } else {
-    waitingTimer = setTimeout(() => {
-      banner.textContent = LOST[state];
-      banner.hidden = false;
-      composer.connection(state);
-    }, SHOW_WAITING_AFTER);
+  } else if (state === "logged-out" && pending) {
+    withdraw();
   }
 }
 
