@@ -16,7 +16,9 @@ from assistant import client_frames, frames, saving, shown, turns
 from assistant.answer_log import AnswerLog
 from assistant.generations import registry
 from assistant.models import GenerationStatus
+from assistant.services import services
 from assistant.sockets import sockets
+from chatcore import clock
 from chatcore.db import in_thread, store_is_away
 from conversations.models import Conversation
 
@@ -66,6 +68,7 @@ class AssistantConsumer(AsyncWebsocketConsumer):
         self.person = str(self.scope["user"].pk)
         sockets.add(self.person, self)
         await self._send({"type": "ready", "protocol": frames.PROTOCOL_VERSION})
+        await self._send(frames.services(services.troubles(clock.now())))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self._sends_too_much():

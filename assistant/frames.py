@@ -19,6 +19,7 @@ from assistant.events import (
     ToolResult,
 )
 from assistant.saving import Found
+from assistant.services import ServiceState
 from assistant.shown import RunningAnswer, Shown, ShownMessage
 from assistant.turns import Turn
 from conversations.models import Conversation
@@ -84,6 +85,16 @@ class Changed(TypedDict):
     title: str
     updatedAt: str
     isDeleted: bool
+
+
+class Services(TypedDict):
+    """Which of the servers behind this one are not as they should be; mostly none.
+
+    Behind `ready`, and again when it changes.
+    """
+
+    type: Literal["services"]
+    troubles: list[ServiceState]
 
 
 class ConversationFrame(TypedDict):
@@ -219,6 +230,7 @@ ServerFrame = (
     | Begun
     | Ended
     | Changed
+    | Services
     | ConversationFrame
     | Unchanged
     | Snapshot
@@ -297,6 +309,10 @@ def changed(conversation: Conversation) -> Changed:
         "updatedAt": conversation.updated_at.isoformat(),
         "isDeleted": conversation.deleted_at is not None,
     }
+
+
+def services(troubles: list[ServiceState]) -> Services:
+    return {"type": "services", "troubles": troubles}
 
 
 def synced(conversation: Conversation, shown: Shown | None) -> ConversationFrame | Unchanged:

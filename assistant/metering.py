@@ -79,9 +79,17 @@ class Meter:
         self._began = time.monotonic()
         self._first_piece = None
 
-    def hear_piece(self) -> None:
-        if self._first_piece is None:
+    @property
+    def has_heard(self) -> bool:
+        """Whether a piece has come of the call."""
+        return self._first_piece is not None
+
+    def hear_piece(self) -> bool:
+        """Whether it is the first one of the call."""
+        is_first = self._first_piece is None
+        if is_first:
             self._first_piece = time.monotonic()
+        return is_first
 
     def count(self, usage: Usage) -> Usage:
         """What all calls of the answer have come to with this report."""

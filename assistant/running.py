@@ -20,6 +20,7 @@ from assistant.providers.base import Prompt, Provider
 from assistant.providers.errors import AnswerTooSlow
 from assistant.relay import NO_STREAM
 from assistant.saving import Progress
+from assistant.services import services
 from assistant.tools.toolbox import Toolbox
 from chatcore import clock
 from chatcore.db import in_thread, store_is_away
@@ -100,7 +101,8 @@ class RunningGeneration(AnswerLog):
             ):
                 async for event in events:
                     if isinstance(event, DELTAS):
-                        self._meter.hear_piece()
+                        if self._meter.hear_piece():
+                            services.answered(self._provider)
                         self.add((event,))
                     elif isinstance(event, CallBegan | CallEnded):
                         await self._between_calls(event)
@@ -117,6 +119,7 @@ class RunningGeneration(AnswerLog):
             case Usage():
                 event = self._meter.count(event)
             case Failed():
+                self._note_failure(event.code)
                 self._failure = _error(
                     event.code,
                     event.message,
@@ -124,8 +127,13 @@ class RunningGeneration(AnswerLog):
                     retry_after=event.retry_after,
                 )
             case ToolCall():
-                self._meter.hear_piece()
+                if self._meter.hear_piece():
+                    services.answered(self._provider)
         self.add((event,))
+
+    def _note_failure(self, code: str) -> None:
+        if not self._meter.has_heard:
+            services.failed(self._provider, code, clock.now())
 
     def _whole(self, *, is_refused: bool) -> Progress:
         """What is to be saved; without what others wrote, if the store would not take it."""
@@ -137,6 +145,7 @@ class RunningGeneration(AnswerLog):
         """Record what is over, and hold back what is next. The first call began with the turn."""
         try:
             if isinstance(event, CallEnded):
+                self._note_failure(event.error)
                 outcome: Outcome = "failed" if event.error else "done"
                 entry = self._meter.end(outcome, event.error, self.written)
                 assert entry is not None  # it was running

@@ -1,4 +1,4 @@
-"""The open sockets of this process: who gets news, and who has not read for too long."""
+"""The open sockets of this process: who gets which news, and who has not read for too long."""
 
 import asyncio
 import logging
@@ -6,6 +6,10 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Protocol
+
+from assistant import frames
+from assistant.services import ServiceState, services
+from chatcore import clock
 
 logger = logging.getLogger("chatcore.sockets")
 
@@ -35,7 +39,8 @@ class Sockets:
     def add(self, person: str, socket: Socket) -> None:
         self._of[person].add(socket)
         if self._watcher is None:
-            self._watcher = asyncio.create_task(self._watch())
+            # What a socket is told when it opens is no older than this.
+            self._watcher = asyncio.create_task(self._watch(services.troubles(clock.now())))
 
     def remove(self, person: str, socket: Socket) -> None:
         if others := self._of.get(person):
@@ -50,10 +55,17 @@ class Sockets:
         for socket in tuple(self._of.get(person, ())):
             socket.hear(frame)
 
-    async def _watch(self) -> None:
+    async def _watch(self, told: list[ServiceState]) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             self.drop_stalled(time.monotonic())
+            if (troubles := services.troubles(clock.now())) != told:
+                told = troubles
+                self._tell_everybody(frames.services(told))
+
+    def _tell_everybody(self, frame: Mapping[str, Any]) -> None:
+        for person in tuple(self._of):
+            self.tell(person, frame)
 
     def drop_stalled(self, now: float) -> None:
         for sockets in tuple(self._of.values()):

@@ -30,6 +30,7 @@ from assistant.providers.base import Prompt, PromptMessage
 from assistant.providers.errors import ProviderError
 from assistant.saving import one_of_many
 from assistant.title_calls import AT_ONCE, OVER_AFTER, TitleCall
+from assistant.services import services
 from chatcore import clock, rows
 from chatcore.db import in_thread, in_transaction
 from chatcore.ids import derived
@@ -104,7 +105,8 @@ async def give(wanted: Wanted, answer: str) -> Conversation | None:
         async with asyncio.timeout(SECONDS), aclosing(provider.answer(prompt)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
-                    meter.hear_piece()
+                    if meter.hear_piece():
+                        services.answered(provider)
                     text.append(event.text)
                 elif isinstance(event, Usage):
                     meter.count(event)
@@ -113,6 +115,8 @@ async def give(wanted: Wanted, answer: str) -> Conversation | None:
                     break
     except ProviderError as error:
         outcome, code = "failed", error.code
+        if not meter.has_heard:
+            services.failed(provider, code, clock.now())
     except TimeoutError:
         outcome, code = "failed", "timeout"
     except asyncio.CancelledError:

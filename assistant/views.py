@@ -12,6 +12,7 @@ from accounts.sessions import person
 from assistant import catalog
 from assistant.client_frames import MAX_TEXT_CHARACTERS
 from assistant.offers import offers
+from assistant.services import services
 from assistant.shown import Shown, running_chats, shown
 from chatcore import clock, rows
 from conversations import pages
@@ -47,6 +48,8 @@ def chat(request: HttpRequest, conversation_id: str | None = None) -> HttpRespon
         "page": {
             "userId": str(person(request).pk),
             **_page_data(conversation),
+            "mayAdminister": may_administer(request.user),
+            "troubles": services.troubles(clock.now()),
             "list": {
                 "nextCursor": pages.cursor_of(key) if key else None,
                 "oldest": listed[-1]["updated_at"] if key else None,

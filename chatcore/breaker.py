@@ -3,6 +3,9 @@
 import logging
 import threading
 import time
+from datetime import datetime
+
+from chatcore import clock
 
 
 class Breaker:
@@ -28,12 +31,18 @@ class Breaker:
         self.trial_seconds = trial_seconds
         self.logger = logger
         self._open_until: float | None = None
+        self._away_since: datetime | None = None
         self._lock = threading.Lock()
 
     @property
     def has_failed(self) -> bool:
         """Whether the server has not answered since it failed."""
         return self._open_until is not None
+
+    @property
+    def away_since(self) -> datetime | None:
+        """When the server failed that has not answered since; None while it answers."""
+        return self._away_since
 
     def is_open(self) -> bool:
         """Whether the server is to be left alone. After the pause one caller at a time tries it."""
@@ -54,6 +63,8 @@ class Breaker:
         with self._lock:
             was_closed = self._open_until is None
             self._open_until = time.monotonic() + self.seconds
+            if was_closed:
+                self._away_since = clock.now()
         if was_closed:
             self.logger.warning(
                 "%s is away (%s); %s.", self.server, type(error).__name__, self.consequence
@@ -65,5 +76,6 @@ class Breaker:
             return
         with self._lock:
             was_open, self._open_until = self._open_until is not None, None
+            self._away_since = None
         if was_open:
             self.logger.warning("%s is back.", self.server)

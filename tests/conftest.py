@@ -12,6 +12,7 @@ from accounts.models import Organization, Role, User
 from analytics import prices
 from assistant import catalog, generations
 from assistant.generations import Registry
+from assistant.services import services
 from tests.fakes.ports import free_port
 from tests.fakes.provider import FakeProvider
 from tests.server import PASSWORD
@@ -21,6 +22,11 @@ from tests.server import PASSWORD
 def _empty_cache() -> None:
     cache.clear()
     prices.forget_prices()
+
+
+@pytest.fixture(autouse=True)
+def _services_that_never_failed() -> None:
+    services.forget()
 
 
 @pytest.fixture

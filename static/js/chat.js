@@ -1,6 +1,7 @@
 // The chat page: ties the composer, the thread and the socket together.
 
 import { usageOf } from "./answer-usage.js";
+import { createBanner } from "./banner.js";
 import { createBranch, placeAmong } from "./branch.js";
 import { createComposer } from "./composer.js";
 import { setUpHeadMenu } from "./head-menu.js";
@@ -16,17 +17,9 @@ import { setUpUsage } from "./usage.js";
 const LOOK_AGAIN = 2000;
 // A page that is still there so long after it was about to be left is not left.
 const LEFT_AFTER = 5000;
-// A blink of the network is no news.
-const SHOW_WAITING_AFTER = 1500;
-
-const LOST = {
-  waiting: "The connection is lost. Trying again …",
-  offline: "You are offline. It goes on by itself when the network is back.",
-};
 
 const page = JSON.parse(document.getElementById("page-data").textContent);
 const form = document.getElementById("composer");
-const banner = document.getElementById("banner");
 const greeting = document.getElementById("greeting");
 const announcer = document.getElementById("announcer");
 setOwner(page.userId);
@@ -46,7 +39,6 @@ let branchAsked = null; // {message, to, name}: the version that somebody wants 
 let unsure = null; // the frame of a question that may have been saved although it was given back
 let running = null; // {generationId, seq, answer, isStopped?}: the answer that is being made
 let mayHaveMissed = false; // the socket was away: another tab may have written to this chat
-let waitingTimer = null;
 let usageIsOld = true; // asked for when the server is there
 let isLeaving = false; // another page is on its way
 let endCountdown = () => {};
@@ -74,8 +66,18 @@ const branch = createBranch({ thread, scroller, list, chatId: () => conversation
 const composer = createComposer(form, {
   onSend: send,
   onStop: stop,
+  onModel: () => banner.draw(),
   maxCharacters: page.maxTextCharacters,
 });
+
+const banner = createBanner(document.getElementById("banner"), {
+  scroller: document.getElementById("thread-scroll"),
+  facts: () => ({ model: composer.model, models: composer.models, mayAdminister: page.mayAdminister }),
+  onConnection: composer.connection,
+  onChooseModel: composer.chooseModel,
+  onLeft: composer.focus,
+});
+banner.troubles(page.troubles);
 
 setUpShortcuts({
   composer,
@@ -387,6 +389,7 @@ const handlers = {
   begun: onBegun,
   ended: ({ generationId }) => sidebar.ended(generationId),
   changed: (frame) => sidebar.changed(frame),
+  services: ({ troubles }) => banner.troubles(troubles),
   conversation: onConversation,
   snapshot: onSnapshot,
   error: onError,
@@ -414,28 +417,14 @@ const handlers = {
 };
 
 function onState(state) {
-  clearTimeout(waitingTimer);
+  banner.connection(state);
   if (state === "ready") {
-    composer.connection(state);
-    banner.hidden = true;
     goOn();
     sidebar.ready();
     if (usageIsOld) usage.refresh();
     usageIsOld = false;
-  } else if (state === "logged-out") {
-    const link = document.createElement("a");
-    link.href = `${form.dataset.loginUrl}?next=${encodeURIComponent(location.pathname)}`;
-    link.textContent = "Log in again";
-    banner.replaceChildren("Your session has ended. ", link, " – your text is kept.");
-    banner.hidden = false;
-    composer.connection(state);
-    if (pending) withdraw();
-  } else {
-    waitingTimer = setTimeout(() => {
-      banner.textContent = LOST[state];
-      banner.hidden = false;
-      composer.connection(state);
-    }, SHOW_WAITING_AFTER);
+  } else if (state === "logged-out" && pending) {
+    withdraw();
   }
 }
 

@@ -13,9 +13,9 @@ const AWAY = {
   "logged-out": "You are logged out. Your text is kept: log in again to send it.",
 };
 
-export function createComposer(form, { onSend, onStop, maxCharacters }) {
+export function createComposer(form, { onSend, onStop, onModel, maxCharacters }) {
   const text = form.querySelector("textarea");
-  const model = createModelPicker(form.querySelector("#model-picker"));
+  const model = createModelPicker(form.querySelector("#model-picker"), onModel);
   const sendButton = form.querySelector("#send");
   const stopButton = form.querySelector("#stop");
   const noticeLine = form.querySelector("#composer-notice");
@@ -113,6 +113,9 @@ export function createComposer(form, { onSend, onStop, maxCharacters }) {
     get model() {
       return model.value;
     },
+    /** All that can be chosen. */
+    models: model.refs,
+    chooseModel: model.open,
     notice,
     focus,
     /** Begin with what was typed in this chat before and not sent. */

@@ -3,10 +3,14 @@
 import { createListbox, matches } from "./listbox.js";
 import { loadModel, saveModel } from "./storage.js";
 
-export function createModelPicker(root) {
+/** @param {() => void} onPick the person has chosen another one */
+export function createModelPicker(root, onPick) {
   const button = root.querySelector("#model-button");
   // There is nothing to choose from.
-  if (button === null) return { value: root.dataset.ref || null };
+  if (button === null) {
+    const ref = root.dataset.ref || null;
+    return { value: ref, refs: ref ? [ref] : [], open() {} };
+  }
 
   const popover = root.querySelector("#model-popover");
   const panel = popover.querySelector("[role=dialog]");
@@ -19,6 +23,7 @@ export function createModelPicker(root) {
       choose(option);
       saveModel(option.dataset.ref);
       close();
+      onPick();
     },
   });
   let chosen = null;
@@ -82,6 +87,8 @@ export function createModelPicker(root) {
   const last = root.closest("form").dataset.defaultModel ?? loadModel();
   choose(options.find((option) => option.dataset.ref === last) ?? options[0]);
   return {
+    refs: options.map((option) => option.dataset.ref),
+    open,
     get value() {
       return chosen.dataset.ref;
     },

@@ -50,6 +50,15 @@ export const saveModel = (model) => remember(lasting, "model", model);
 export const loadClosed = () => (recall(lasting, "closed") ?? "").split(" ").filter(Boolean);
 export const saveClosed = (names) => remember(lasting, "closed", names.join(" "));
 
+// Several processes may say the same of one outage, each with its own beginning.
+const MOST_DISMISSED = 20;
+
+/** The keys of the notices that were put away in this tab, the last ones. */
+export const loadDismissed = () =>
+  quietly(() => JSON.parse(recall(ofThisTab, "dismissed") ?? "[]")) ?? [];
+export const saveDismissed = (keys) =>
+  remember(ofThisTab, "dismissed", JSON.stringify(keys.slice(-MOST_DISMISSED)));
+
 /** What the next page is to begin with: `{deleted: chat}` or `{rename: id}`. Given once. */
 export const saveErrand = (errand) => remember(ofThisTab, "errand", JSON.stringify(errand));
 export function takeErrand() {

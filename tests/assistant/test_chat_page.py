@@ -44,6 +44,8 @@ def test_a_new_chat_is_empty(client, bob):
         "messages": [],
         "running": None,
         "maxTextCharacters": 200_000,
+        "mayAdminister": False,
+        "troubles": [],
         "list": {"nextCursor": None, "oldest": None, "running": []},
     }
 

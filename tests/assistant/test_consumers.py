@@ -53,6 +53,8 @@ class Tab:
         if origin:
             headers.append((b"origin", origin.encode()))
         self.socket = WebsocketCommunicator(application, "/ws/assistant", headers)
+        # Frames of their own kind, which may come at any time.
+        self.services: list[dict] = []
 
     async def open(self):
         connected, _ = await self.socket.connect(timeout=5)
@@ -62,8 +64,18 @@ class Tab:
         raw = frame if isinstance(frame, str) else json.dumps(frame)
         await self.socket.send_to(text_data=raw)
 
+    async def read(self) -> dict | None:
+        """The next frame; None if it went to `services`."""
+        frame = json.loads(await self.socket.receive_from(timeout=5))
+        if frame["type"] != "services":
+            return frame
+        self.services.append(frame)
+        return None
+
     async def receive(self) -> dict:
-        return json.loads(await self.socket.receive_from(timeout=5))
+        while (frame := await self.read()) is None:
+            pass
+        return frame
 
     async def until(self, kind: str) -> list[dict]:
         """The frames up to the first of this type."""

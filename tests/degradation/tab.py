@@ -71,6 +71,13 @@ class Tab:
                 return frame
         raise AssertionError("the frame did not come")
 
+    def until_services(self) -> list[dict[str, Any]]:
+        """The next word on the servers behind this one: those that are not as they should be."""
+        troubles: list[dict[str, Any]] = self.until(lambda frame: frame["type"] == "services")[
+            "troubles"
+        ]
+        return troubles
+
     def until_ended(self, generation: str) -> str:
         """How the answer ended."""
         while self.statuses.get(generation, "running") == "running":

@@ -98,15 +98,22 @@ def test_a_redis_that_hung_is_used_again(alice, valkey):
     assert [each.split(" (")[0] for each in warnings(alice)] == ["Redis is away", "Redis is back."]
 
 
-def test_a_redis_that_comes_back_empty_is_used_again(alice, valkey):
+def test_a_redis_that_comes_back_empty_is_used_again_and_open_pages_are_told(
+    alice, valkey, open_tab
+):
+    tab = open_tab(alice)
+    assert tab.until_services() == []
     before = go_round(alice)
     valkey._process.kill()
     valkey.stop()
     go_round(alice)
+    (trouble,) = tab.until_services()
+    assert (trouble["name"], trouble["state"]) == ("redis", "away")
 
     valkey.start()
     wait_until(lambda: cache_of(alice) == "ok", BACK)
 
+    assert tab.until_services() == []
     assert_nothing_is_missed(before, go_round(alice))
     assert [each.split(" (")[0] for each in warnings(alice)] == ["Redis is away", "Redis is back."]
     assert "Traceback" not in alice.server.said()

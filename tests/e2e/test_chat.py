@@ -337,7 +337,7 @@ def test_a_frame_of_two_megabytes_is_refused_and_the_socket_lives(alice, server)
         f"ws://localhost:{server.port}/ws/assistant",
     )
 
-    assert frames == ["ready", "too_large", "pong"]
+    assert frames == ["ready", "services", "too_large", "pong"]
 
 
 @on_sqlite
