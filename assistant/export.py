@@ -12,6 +12,7 @@ from analytics.models import ActivityRecord, UsageRecord
 from chatcore import rows
 from chatcore.rest import encode
 from conversations import exporting
+from conversations.models import SharedLink
 
 ROWS = 500
 
@@ -32,6 +33,7 @@ def everything(user: User, now: datetime) -> Iterator[bytes]:
                 "preferences", {"theme": user.theme, "defaultModel": user.default_model}
             ),
             exporting.array("conversations", exporting.chats(user.pk)),
+            exporting.member("sharedLinks", _links(user)),
             exporting.array("usage", _pages(UsageRecord, _USAGE, user.pk)),
             exporting.array("activity", _pages(ActivityRecord, _ACTIVITY, user.pk)),
         ],
@@ -48,6 +50,19 @@ def _profile(user: User) -> dict[str, Any]:
         "createdAt": user.created_at,
         "lastLogin": user.last_login,
     }
+
+
+def _links(user: User) -> list[dict[str, Any]]:
+    """Which chats are shared, without the tokens: a file is more easily lost than a page."""
+    return [
+        {
+            "id": link.conversation.client_id,
+            "messageId": link.leaf_id,
+            "createdAt": link.created_at,
+            "sharedAt": link.shared_at,
+        }
+        for link in SharedLink.objects.for_user(user).with_chats()
+    ]
 
 
 def _pages(

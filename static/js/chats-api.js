@@ -1,24 +1,25 @@
-// What the sidebar asks of /api/assistant/conversations.
+// What the pages ask of /api/assistant/conversations.
 
 const OFFLINE = "The server cannot be reached. Try again in a moment.";
 
+/** The answer of the API. Throws an Error whose message can be shown. */
+export async function ask(url, { method = "GET", body, signal } = {}) {
+  const headers = { Accept: "application/json" };
+  if (method !== "GET") headers["X-CSRFToken"] = csrfToken();
+  if (body) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(url, { method, headers, signal, body: body && JSON.stringify(body) });
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Error(OFFLINE);
+  }
+  const answer = await response.json().catch(() => null);
+  if (!response.ok) throw new Error(answer?.error?.message ?? OFFLINE);
+  return answer;
+}
+
 /** @param {{chats: string, restore: string, running: string}} urls */
 export function createChatsApi(urls) {
-  async function ask(url, { method = "GET", body, signal } = {}) {
-    const headers = { Accept: "application/json" };
-    if (method !== "GET") headers["X-CSRFToken"] = csrfToken();
-    if (body) headers["Content-Type"] = "application/json";
-    let response;
-    try {
-      response = await fetch(url, { method, headers, signal, body: body && JSON.stringify(body) });
-    } catch (error) {
-      throw error.name === "AbortError" ? error : new Error(OFFLINE);
-    }
-    const answer = await response.json().catch(() => null);
-    if (!response.ok) throw new Error(answer?.error?.message ?? OFFLINE);
-    return answer;
-  }
-
   return {
     /** A page of chats. `q`, `cursor` and `deleted` are left out where they are empty. */
     async list({ signal, ...query }) {
