@@ -43,22 +43,18 @@ export function setUpShare({ leaf }) {
       : `Shows the chat as of ${date}. You see more now, or another version.`;
   }
 
-  /** Do `work`, and say what went wrong with it. Returns whether it went well. */
+  /** Do `work`, which may be done twice, and say what went wrong. Returns whether it went well. */
   async function attempt(work) {
-    const asked = chatId;
-    const buttons = [...dialog.querySelectorAll("button:not([data-share=close])")];
     fault.hidden = true;
     say("");
-    for (const each of buttons) each.disabled = true;
     try {
       await work();
+      return true;
     } catch (error) {
       fault.textContent = error.message;
-      fault.hidden = asked !== chatId;
-    } finally {
-      for (const each of buttons) each.disabled = false;
+      fault.hidden = false;
+      return false;
     }
-    return fault.hidden;
   }
 
   const which = () => `${url}?${new URLSearchParams({ id: chatId })}`;

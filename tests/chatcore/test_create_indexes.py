@@ -152,6 +152,12 @@ def test_without_tables_the_command_says_what_to_do(monkeypatch):
             lambda: Conversation.objects.filter(client_id="c", user_id=User().pk),
             "conversations_id_user",
         ),
+        (
+            lambda: Message.objects.filter(
+                conversation_id=Conversation().pk, client_id__in=["a", "b"]
+            ),
+            "messages_conversation_id",
+        ),
         (lambda: SharedLink.objects.filter(token="t"), "shared_links_token"),
         (
             lambda: SharedLink.objects.filter(conversation_id=Conversation().pk),
