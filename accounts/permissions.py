@@ -2,9 +2,10 @@
 
 A role reaches as far as this: an administrator the whole installation, a manager their own
 organisation, a member themselves. Chats are their owner's alone, whatever the role:
-`Conversation.objects.for_user()` is the only door to them.
+`Conversation.objects.for_user()` is the only door to them, but for what the owner shares by a link.
 """
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
@@ -34,6 +35,22 @@ def may_write_for_organization(viewer: Viewer) -> bool:
     """What everybody in their organisation is offered, such as its prompts."""
     # A manager their own organisation's, an administrator theirs.
     return may_see_reports(viewer)
+
+
+def may_read_shared_by(viewer: Viewer, owner: User) -> bool:
+    """A chat of the owner's, for whoever has its link, as SHARING says."""
+    if not owner.is_active or settings.SHARING == "off":
+        return False
+    return settings.SHARING == "anyone" or is_colleague(viewer, owner)
+
+
+def is_colleague(viewer: Viewer, person: User) -> bool:
+    """Of the same organisation, or the person themselves."""
+    return (
+        isinstance(viewer, User)
+        and viewer.is_active
+        and viewer.organization_id == person.organization_id
+    )
 
 
 def may_see_user(viewer: Viewer, person: User) -> bool:

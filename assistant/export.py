@@ -12,6 +12,7 @@ from analytics.models import ActivityRecord, UsageRecord
 from chatcore import rows
 from chatcore.rest import encode
 from conversations import exporting
+from conversations.models import SharedLink
 from prompts.models import Prompt
 
 ROWS = 500
@@ -35,6 +36,7 @@ def everything(user: User, now: datetime) -> Iterator[bytes]:
             ),
             exporting.member("prompts", _prompts(user)),
             exporting.array("conversations", exporting.chats(user.pk)),
+            exporting.member("sharedLinks", _links(user)),
             exporting.array("usage", _pages(UsageRecord, _USAGE, user.pk)),
             exporting.array("activity", _pages(ActivityRecord, _ACTIVITY, user.pk)),
         ],
@@ -58,6 +60,19 @@ def _prompts(user: User) -> list[dict[str, Any]]:
     organisation are not theirs, whoever wrote them."""
     own = Prompt.objects.own(user).order_by("created_at", "id")
     return [_named(row) for row in own.values(*_PROMPT)]
+
+
+def _links(user: User) -> list[dict[str, Any]]:
+    """Which chats are shared, without the tokens: a file is more easily lost than a page."""
+    return [
+        {
+            "id": link.conversation.client_id,
+            "messageId": link.leaf_id,
+            "createdAt": link.created_at,
+            "sharedAt": link.shared_at,
+        }
+        for link in SharedLink.objects.for_user(user).with_chats()
+    ]
 
 
 def _pages(

@@ -80,6 +80,11 @@ def exports(user_id: object) -> Usage:
     return _count_or_pass("rate-limit:exports", settings.EXPORT_LIMIT, user_id)
 
 
+def shared_links(client: str) -> Usage:
+    """120 openings of shared links a minute for each client address (SHARED_LINK_LIMIT)."""
+    return _count_or_pass("rate-limit:shared-links", settings.SHARED_LINK_LIMIT, client)
+
+
 def count_login_attempt(email: str, client: str) -> Usage:
     """5 attempts in 15 minutes for each account from each client, until one succeeds (LOGIN_LIMIT).
 

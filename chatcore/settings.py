@@ -50,6 +50,10 @@ KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105  a name
 # Programs that look for leaked secrets find ours by the prefix.
 REST_KNOX = {"TOKEN_PREFIX": "cc_", "AUTH_HEADER_PREFIX": "Bearer"}
 
+# --- Sharing ------------------------------------------------------------------------------------
+# Who can read a chat by its link: nobody, the owner's organisation, or whoever has it.
+SHARING = ENV.choice("SHARING", "organization", "anyone", "off")
+
 # --- Providers ----------------------------------------------------------------------------------
 OPENAI_API_KEY = ENV.secret("OPENAI_API_KEY")
 OPENAI_BASE_URL = ENV.url("OPENAI_BASE_URL", ("http", "https"))
@@ -79,6 +83,7 @@ ASSISTANT_LIMIT = ENV.rate_or_off("ASSISTANT_LIMIT", _Rate(20, 60))
 ROCKETREACH_LIMIT = ENV.rate_or_off("ROCKETREACH_LIMIT", _Rate(100, 60 * 60))
 API_WRITE_LIMIT = ENV.rate_or_off("API_WRITE_LIMIT", _Rate(120, 60))
 EXPORT_LIMIT = ENV.rate_or_off("EXPORT_LIMIT", _Rate(10, 60 * 60))
+SHARED_LINK_LIMIT = ENV.rate_or_off("SHARED_LINK_LIMIT", _Rate(120, 60))
 LOGIN_LIMIT = ENV.rate("LOGIN_LIMIT", _Rate(5, 15 * 60))
 # Answers that are made for one person at the same moment.
 RUNNING_LIMIT = ENV.integer_or_off("RUNNING_LIMIT", 10, minimum=1, maximum=1000)
@@ -217,6 +222,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "accounts.context.preferences",
+                "conversations.context.sharing",
             ],
             "builtins": ["chatcore.templatetags.icons"],
         },

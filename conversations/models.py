@@ -1,6 +1,7 @@
 """Conversations and their messages, as documents: names in the store are those of the API."""
 
 import re
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -204,6 +205,68 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} {self.client_id}"
+
+
+def new_token() -> str:
+    """128 random bits, in letters and digits that no program cuts off the end of an address."""
+    return secrets.token_hex(16)
+
+
+class SharedLinkQuerySet(models.QuerySet["SharedLink"]):
+    def for_user(self, user: User) -> "SharedLinkQuerySet":
+        """This person's own. Somebody else's link is not there, whatever the role."""
+        return self.filter(user=user)
+
+    def with_chats(self) -> "SharedLinkQuerySet":
+        """With what they lead to, the one that was shared last first."""
+        return self.select_related("conversation").order_by("-shared_at")
+
+
+class SharedLink(models.Model):
+    """Lets others read a chat, from its first message down to `leaf_id` and no further.
+
+    The text is not copied: it is read anew each time. To stop sharing deletes the row, so that
+    the token is gone for good.
+    """
+
+    MOST_PER_PERSON: ClassVar[int] = 200
+
+    # In addresses of those who manage links; only who may read gets the token.
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False, db_column="_id")
+    token = models.CharField(max_length=32, default=new_token, editable=False)
+    conversation = models.ForeignKey(
+        Conversation,
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_column="conversationId",
+        db_index=False,
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_column="userId",
+        db_index=False,
+        verbose_name="person",
+    )
+    # The last message that was shown when it was shared, by the client's id.
+    leaf_id = models.CharField(max_length=64, db_column="leafId")
+    created_at = models.DateTimeField("made", default=clock.now, db_column="createdAt")
+    shared_at = models.DateTimeField("shows the chat as of", db_column="sharedAt")
+
+    objects: ClassVar[models.Manager["SharedLink"]] = SharedLinkQuerySet.as_manager()
+
+    class Meta:
+        db_table = "shared_links"
+        constraints = [
+            models.UniqueConstraint(fields=["token"], name="shared_links_token"),
+            models.UniqueConstraint(fields=["conversation"], name="shared_links_conversation"),
+        ]
+        indexes = [models.Index(fields=["user", "-shared_at"], name="shared_links_user_shared")]
+
+    def __str__(self) -> str:
+        # Django's admin names what it deletes: not by the token, nor in words of the chat.
+        return str(self.id)
 
 
 class HasParent(Protocol):

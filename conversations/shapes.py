@@ -195,3 +195,43 @@ class ConversationList(Shape):
 
     conversations: list[Listed]
     next_cursor: str | None
+
+
+class WhatToShare(Shape):
+    """A conversation, down to the message `messageId`, or to the newest one if it is left out."""
+
+    id: ClientId
+    message_id: ClientId | UnsetType = UNSET
+
+
+class LinkListing(Shape):
+    """The query of GET: with `id` the link of one conversation alone."""
+
+    id: ClientId | UnsetType = UNSET
+    format: Literal["json", "api"] | UnsetType = UNSET
+
+
+class SavedLink(Shape):
+    """A link to a conversation. `path` is its address on this server.
+
+    It shows the conversation down to `messageId`, as of `sharedAt`. In the trash it opens nothing.
+    """
+
+    id: str
+    title: str
+    path: str
+    message_id: str
+    is_in_trash: bool
+    created_at: datetime
+    shared_at: datetime
+
+
+class LinkList(Shape):
+    """The one that was shared last first."""
+
+    links: list[SavedLink]
+
+
+class StoppedSharing(Shape):
+    success: Literal[True]
+    id: str

@@ -1,9 +1,10 @@
 from django.urls import path
 
-from conversations import api
+from conversations import api, sharing_api
 
 app_name = "conversations"
 urlpatterns = [
     path("conversations", api.ConversationsView.as_view(), name="conversations"),
     path("conversations/restore", api.RestoreView.as_view(), name="restore"),
+    path("conversations/share", sharing_api.ShareView.as_view(), name="share"),
 ]

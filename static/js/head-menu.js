@@ -1,11 +1,19 @@
-// What can be done with the chat that is shown: to take it along as a file.
+// What can be done with the chat that is shown: to share it, and to take it along as a file.
+
+import { setUpShare } from "./share.js";
 
 export function setUpHeadMenu(conversationId) {
   const menu = document.getElementById("head-menu");
   const summary = menu.querySelector("summary");
 
-  /** The last message on the page that is shown, which is the end of its branch. */
-  const leaf = () => [...document.querySelectorAll("#thread > .message:not([hidden])")].at(-1)?.dataset.id;
+  const share = setUpShare({ leaf });
+  let chatId = null;
+
+  /** The last message that is shown and saved, which is the end of its branch. */
+  function leaf() {
+    const shown = [...document.querySelectorAll("#thread > .message:not([hidden])")];
+    return shown.findLast((message) => !message.querySelector(".message-actions").hidden)?.dataset.id;
+  }
 
   function close() {
     menu.open = false;
@@ -24,6 +32,7 @@ export function setUpHeadMenu(conversationId) {
     /** The chat has an id, so there is something to take along. */
     show(id) {
       menu.hidden = false;
+      chatId = id;
       for (const link of menu.querySelectorAll("[data-export]")) {
         link.dataset.address = `/c/${id}/export.${link.dataset.export}`;
         link.href = link.dataset.address;
@@ -31,6 +40,12 @@ export function setUpHeadMenu(conversationId) {
     },
   };
 
+  menu.querySelector("[data-action=share]")?.addEventListener("click", () => {
+    close();
+    // Where the focus goes back to when the dialog closes.
+    summary.focus();
+    share.open(chatId);
+  });
   for (const link of menu.querySelectorAll("[data-export]")) {
     link.addEventListener("click", () => {
       const id = leaf();

@@ -9,6 +9,7 @@ from analytics.models import ActivityRecord, UsageRecord
 from assistant import export
 from chatcore import clock
 from chatcore.env import Rate
+from conversations import sharing
 from conversations.models import Conversation
 from prompts.models import add
 from tests.conversations.api import Api, say
@@ -45,6 +46,8 @@ def test_everything_of_a_person_is_in_it_and_nothing_of_others(client, bob, caro
         Api(user).post({"id": "c2", "title": f"{secret} too"})
         use(user, clock.now(), cost_usd="0.0000000001", error=secret)
     Conversation.objects.get(user=bob, client_id="c2").soft_delete(clock.now())
+    link, _ = sharing.share(bob, "c1", None, clock.now())
+    sharing.share(carol, "c1", None, clock.now())
 
     found = exported(client, bob)
 
@@ -57,6 +60,8 @@ def test_everything_of_a_person_is_in_it_and_nothing_of_others(client, bob, caro
         ("Mine too", False),
     ]
     assert [each["content"] for each in found["conversations"][0]["messages"]] == ["Mine"]
+    assert [(each["id"], each["messageId"]) for each in found["sharedLinks"]] == [("c1", "q1")]
+    assert link.token not in json.dumps(found)
     (row,) = found["usage"]
     assert (row["costUsd"], row["model"], row["error"]) == ("1E-10", "gpt-test", "Mine")
     assert [(each["chats"], each["messages"]) for each in found["activity"]] == [(1, 0), (1, 1)]

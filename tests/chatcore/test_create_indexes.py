@@ -8,7 +8,7 @@ from django.db import connection, models
 
 from accounts.models import ApiToken, User
 from assistant.models import Generation
-from conversations.models import Conversation, Message
+from conversations.models import Conversation, Message, SharedLink
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,6 +21,9 @@ EXPECTED = {
     "conversations.conversations_user_list {userId: 1, deletedAt: 1, updatedAt: -1, _id: -1}",
     "messages.messages_conversation_id {conversationId: 1, id: 1} unique",
     "messages.messages_conversation_seq {conversationId: 1, seq: 1}",
+    "shared_links.shared_links_token {token: 1} unique",
+    "shared_links.shared_links_conversation {conversationId: 1} unique",
+    "shared_links.shared_links_user_shared {userId: 1, sharedAt: -1}",
     "generations.generations_user_request {userId: 1, requestId: 1} unique",
     "generations.generations_status_beat {status: 1, heartbeatAt: 1}",
     "generations.generations_conv_status {conversationId: 1, status: 1}",
@@ -150,6 +153,18 @@ def test_without_tables_the_command_says_what_to_do(monkeypatch):
             lambda: Conversation.objects.filter(client_id="c", user_id=User().pk),
             "conversations_id_user",
         ),
+        (
+            lambda: Message.objects.filter(
+                conversation_id=Conversation().pk, client_id__in=["a", "b"]
+            ),
+            "messages_conversation_id",
+        ),
+        (lambda: SharedLink.objects.filter(token="t"), "shared_links_token"),
+        (
+            lambda: SharedLink.objects.filter(conversation_id=Conversation().pk),
+            "shared_links_conversation",
+        ),
+        (lambda: SharedLink.objects.for_user(User()).with_chats(), "shared_links_user_shared"),
         (
             lambda: Message.objects.filter(conversation_id=Conversation().pk).order_by("seq"),
             "messages_conversation_seq",

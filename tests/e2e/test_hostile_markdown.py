@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import on_sqlite
 from tests.e2e.hostile_markdown import CASES
 from tests.e2e.steps import ask
+from tests.e2e.test_sharing import share
 from tests.fakes.provider import Reply
 
 pytestmark = pytest.mark.browser
@@ -48,7 +49,10 @@ SEEN = """
 """
 
 
-def check(page: Page, cases: list[tuple[str, str]]) -> None:
+def check(
+    page: Page, cases: list[tuple[str, str]], parts: tuple[str, str] = ("#thread", "#composer")
+) -> None:
+    """`parts` of the page are what they were."""
     body = page.locator(".message-assistant .message-body").last
     for _, shown in cases:
         expect(body).to_contain_text(shown)
@@ -69,7 +73,7 @@ def check(page: Page, cases: list[tuple[str, str]]) -> None:
         False,
         [],
     ]
-    assert page.locator("#thread, #composer").count() == 2
+    assert page.locator(", ".join(parts)).count() == 2
     assert page.evaluate("document.documentElement.scrollWidth") == 1280
 
 
@@ -112,4 +116,6 @@ def test_each_hostile_text_alone_does_nothing_either(alice, server, provider):
     expect(page.get_by_role("button", name="Send")).to_be_visible(timeout=60_000)
 
     check(page, cases)
+    page.goto(share(page))
+    check(page, cases, parts=(".shared-head", ".shared"))
     assert hosts <= {"localhost"}

@@ -25,7 +25,14 @@ def test_a_theme_holds_on_every_page_and_on_a_phone(alice, server, open_page):
         viewport={"width": 390, "height": 844}, storage_state=page.context.storage_state()
     )
     for each in (page, phone):
-        for address in ("/", "/settings", "/settings/data", "/password", "/tokens"):
+        for address in (
+            "/",
+            "/settings",
+            "/settings/data",
+            "/settings/links",
+            "/password",
+            "/tokens",
+        ):
             each.goto(f"{server.url}{address}")
             background = each.evaluate("getComputedStyle(document.body).backgroundColor")
             assert background == "rgb(28, 27, 25)"
