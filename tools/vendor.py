@@ -2,9 +2,9 @@
 """Fetch the front-end libraries with npm, for maintainers: `make vendor`.
 
 What pages load goes into static/vendor/, what only tests use into tests/vendor/, which is never
-served. Versions are pinned below. Files come from the published packages unmodified, but for the lines that
-name source maps: those are not shipped, and hashing static files fails on a name without a file.
-The lock file says what each file is; tests/chatcore/test_vendor.py holds the files to it.
+served. Versions are pinned below. Files come from the published packages unmodified, but for the
+lines that name source maps: those are not shipped, and hashing static files fails on a name without
+a file. Lock files say what each file is; tests/chatcore/test_vendor.py holds the files to them.
 """
 
 import hashlib

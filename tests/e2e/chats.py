@@ -14,10 +14,18 @@ TITLES = (
 
 def add_chats(server: Server, count: int, *, hours_apart: float = 0.0, deleted: int = 0) -> None:
     """Of Alice: numbered from 1, the newest first, `hours_apart`; and so many more in the trash."""
-    call = f"make_chats({count}, {hours_apart}, {deleted})"
+    _inside(server, f"make_chats({count}, {hours_apart}, {deleted})")
+
+
+def add_every_kind(server: Server) -> None:
+    """Of Alice: the chat `every-kind`, with a message of each kind there is."""
+    _inside(server, "make_every_kind()")
+
+
+def _inside(server: Server, call: str) -> None:
     command = [
         *(sys.executable, "manage.py", "shell", "-c"),
-        f"from tests.e2e.chats import make_chats; {call}",
+        f"from tests.e2e import chats; chats.{call}",
     ]
     subprocess.run(command, cwd=ROOT, env=server.environment, check=True, capture_output=True)
 
@@ -51,4 +59,32 @@ def make_chats(count: int, hours_apart: float, deleted: int) -> None:
             role="user",
             content=f"Tell me more of number {number}.{needle}",
             created_at=at,
+        )
+
+
+def make_every_kind() -> None:
+    """Inside the server's Django."""
+    from accounts.models import User
+    from assistant import samples
+    from conversations.models import Conversation, Message
+
+    alice = User.objects.get(email="alice@acme.example")
+    chat = Conversation.objects.create(
+        client_id="every-kind", user=alice, organization=alice.organization, title="Every kind"
+    )
+    shown = samples.messages()
+    earlier = shown[2].copy()
+    earlier["id"] = "sample-3-earlier"
+    for seq, each in enumerate([*shown[:2], earlier, *shown[2:]], start=1):
+        Message.objects.create(
+            conversation=chat,
+            client_id=each["id"],
+            parent_id=each["parentId"],
+            seq=seq,
+            role=each["role"],
+            content="".join(part.get("text", "") for part in each["parts"]),
+            parts=each["parts"],
+            model=each["model"],
+            status=each["status"],
+            error=each["error"],
         )
