@@ -135,7 +135,7 @@ class PreferencesForm(forms.Form):
         label="Name",
         max_length=120,
         required=False,
-        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+        widget=forms.TextInput(attrs={"autocomplete": "name", "dir": "auto"}),
         help_text="If it is empty, the pages call you by your e-mail address.",
     )
     theme = forms.ChoiceField(label="Theme", choices=Theme.choices, widget=forms.RadioSelect)

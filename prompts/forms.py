@@ -13,11 +13,13 @@ class PromptForm(forms.Form):
     name = forms.CharField(
         label="Name",
         max_length=Prompt.NAME_LENGTH,
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "dir": "auto"}),
         help_text="What you type behind the / to find it.",
     )
     text = forms.CharField(
-        label="Text", max_length=Prompt.TEXT_LENGTH, widget=forms.Textarea(attrs={"rows": 5})
+        label="Text",
+        max_length=Prompt.TEXT_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 5, "dir": "auto"}),
     )
     is_shared = forms.BooleanField(
         label="For everybody in the organisation", required=False, initial=False

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Fetch the front-end libraries with npm into static/vendor/, for maintainers: `make vendor`.
+"""Fetch the front-end libraries with npm, for maintainers: `make vendor`.
 
-Versions are pinned below. Files come from the published packages unmodified, but for the lines that
-name source maps: those are not shipped, and hashing static files fails on a name without a file.
-The lock file says what each file is; tests/chatcore/test_vendor.py holds the files to it.
+What pages load goes into static/vendor/, what only tests use into tests/vendor/, which is never
+served. Versions are pinned below. Files come from the published packages unmodified, but for the
+lines that name source maps: those are not shipped, and hashing static files fails on a name without
+a file. Lock files say what each file is; tests/chatcore/test_vendor.py holds the files to them.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-VENDOR = Path(__file__).resolve().parent.parent / "static" / "vendor"
+ROOT = Path(__file__).resolve().parent.parent
 
 ICONS = (
     *("arrow-up", "chart-column", "chevron-down", "copy", "download", "log-out"),
@@ -31,7 +32,7 @@ class Package:
     name: str
     version: str
     licence: str
-    # Path in the package -> path below static/vendor.
+    # Path in the package -> path below the folder.
     files: dict[str, str]
 
 
@@ -93,21 +94,37 @@ PACKAGES = [
     ),
 ]
 
+FOR_TESTS = [
+    # Finds what keeps people from using a page. The package for Python brings an older one along.
+    Package(
+        "axe-core",
+        "4.14.1",
+        "MPL-2.0",
+        {
+            "axe.min.js": "axe-core/axe.min.js",
+            "LICENSE": "axe-core/LICENSE",
+            "LICENSE-3RD-PARTY.txt": "axe-core/LICENSE-3RD-PARTY.txt",
+        },
+    ),
+]
+
 
 def main() -> None:
-    shutil.rmtree(VENDOR, ignore_errors=True)
-    lock = [entry for package in PACKAGES for entry in fetch(package)]
-    (VENDOR / "vendor.lock.json").write_text(json.dumps(lock, indent=2) + "\n")
+    for folder, packages in (("static", PACKAGES), ("tests", FOR_TESTS)):
+        vendor = ROOT / folder / "vendor"
+        shutil.rmtree(vendor, ignore_errors=True)
+        lock = [entry for package in packages for entry in fetch(package, vendor)]
+        (vendor / "vendor.lock.json").write_text(json.dumps(lock, indent=2) + "\n")
 
 
-def fetch(package: Package) -> list[dict[str, str]]:
+def fetch(package: Package, vendor: Path) -> list[dict[str, str]]:
     """Write the files of a package; return their lock entries."""
     with tempfile.TemporaryDirectory() as folder:
         spec = f"{package.name}@{package.version}"
         subprocess.run(["npm", "pack", "--silent", spec], cwd=folder, check=True)
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
             return [
-                write(package, target, read(archive, source))
+                write(package, vendor, target, read(archive, source))
                 for source, target in package.files.items()
             ]
 
@@ -119,8 +136,8 @@ def read(archive: tarfile.TarFile, source: str) -> bytes:
     return re.sub(rb"\n?(//|/\*)# sourceMappingURL=\S+[ \t]*", b"", member.read())
 
 
-def write(package: Package, target: str, content: bytes) -> dict[str, str]:
-    path = VENDOR / target
+def write(package: Package, vendor: Path, target: str, content: bytes) -> dict[str, str]:
+    path = vendor / target
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return {

@@ -38,11 +38,21 @@ async function refresh() {
 }
 
 async function refreshOrSay() {
+  report.setAttribute("aria-busy", "true");
   try {
     await refresh();
   } catch {
-    report.querySelector(".refresh-failed").textContent = " It could not be refreshed.";
+    report.querySelector(".refresh-failed").textContent = "It could not be refreshed.";
+    report.querySelector(".refresh-again").hidden = false;
   }
+  report.removeAttribute("aria-busy");
+}
+
+async function refreshAgain({ target }) {
+  if (!target.matches(".refresh-again")) return;
+  await refreshOrSay();
+  // The button may be gone, and the keyboard is to stay here.
+  if (!target.isConnected) report.querySelector(".window").focus();
 }
 
 function refreshEveryMinute() {
@@ -61,6 +71,7 @@ const zone = tellZone();
 if (report) {
   drawCharts(report);
   refreshEveryMinute();
+  report.addEventListener("click", refreshAgain);
   const isNamed = new URLSearchParams(location.search).has("tz");
   if (!isNamed && report.dataset.zone !== zone) refreshOrSay();
 }

@@ -1,6 +1,6 @@
 // What an answer has used, asked of the server when somebody wants to know.
 
-const FAILED = "The numbers could not be loaded. Try again in a moment.";
+const FAILED = "The numbers could not be loaded.";
 
 /** Of a single answer fractions of a cent count as well. */
 function inExactDollars(cost) {
@@ -20,15 +20,18 @@ export function inWords(usage) {
   return `${input}, ${output} · ${cost}${usage.isEstimated ? " · estimated" : ""}`;
 }
 
-/** In words, or why they could not be had. */
+/** In words. Throws an error that says why they cannot be had. */
 export async function usageOf(url, conversationId, messageId) {
+  let response;
+  let answer;
   try {
-    const response = await fetch(`${url}?${new URLSearchParams({ conversationId, messageId })}`, {
+    response = await fetch(`${url}?${new URLSearchParams({ conversationId, messageId })}`, {
       headers: { Accept: "application/json" },
     });
-    const answer = await response.json();
-    return response.ok ? inWords(answer) : (answer.error?.message ?? FAILED);
+    answer = await response.json();
   } catch {
-    return FAILED;
+    throw new Error(FAILED);
   }
+  if (!response.ok) throw new Error(answer.error?.message ?? FAILED);
+  return inWords(answer);
 }

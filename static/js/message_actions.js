@@ -34,12 +34,29 @@ function showMade(place, { model, createdAt }) {
 
 /** Numbers that are asked for when they are wanted: each time anew, as prices change. */
 function setUpDetails(button, place, load) {
-  button.addEventListener("click", async () => {
+  const waiting = document.getElementById("details-waiting").content;
+  const failed = document.getElementById("details-failed").content;
+
+  async function show() {
+    place.replaceChildren(waiting.cloneNode(true));
+    place.setAttribute("aria-busy", "true");
+    try {
+      place.textContent = await load();
+    } catch (error) {
+      place.replaceChildren(`${error.message} `, failed.cloneNode(true));
+      place.querySelector("button").addEventListener("click", () => {
+        // It goes, and the keyboard is to stay here.
+        button.focus();
+        show();
+      });
+    }
+    place.removeAttribute("aria-busy");
+  }
+
+  button.addEventListener("click", () => {
     place.hidden = !place.hidden;
     button.setAttribute("aria-expanded", String(!place.hidden));
-    if (place.hidden) return;
-    place.textContent = "…";
-    place.textContent = await load();
+    if (!place.hidden) show();
   });
 }
 

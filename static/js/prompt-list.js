@@ -1,6 +1,7 @@
 // Prompts: `/` at the beginning of an empty message opens a list of them.
 
 import { createListbox, matches } from "./listbox.js";
+import { newFoot } from "./paged-list.js";
 
 // What was loaded is good for so long; in milliseconds.
 const FRESH = 60_000;
@@ -26,6 +27,10 @@ export function createPromptList(form, field, { onInsert }) {
   const panel = form.querySelector("#prompt-panel");
   const list = form.querySelector("#prompt-list");
   const note = form.querySelector("#prompt-note");
+  const foot = newFoot();
+  const skeleton = foot.querySelector(".skeleton");
+  const failure = foot.querySelector(".list-failed");
+  note.before(foot);
   const listbox = createListbox(field, list, {
     onPick(option) {
       const { text } = shown[option.dataset.place];
@@ -85,6 +90,26 @@ export function createPromptList(form, field, { onInsert }) {
     else say(prompts.length === 0 ? "There are no prompts yet." : "No prompt has this in its name.");
   }
 
+  /** Whether they are there; the panel shows that they are awaited, or that they cannot be had. */
+  async function hasLoaded() {
+    failure.hidden = true;
+    skeleton.hidden = loadedAt !== null;
+    panel.setAttribute("aria-busy", "true");
+    try {
+      await load();
+      return true;
+    } catch {
+      list.hidden = true;
+      say("");
+      failure.querySelector(".list-failed-text").textContent = "The prompts could not be loaded.";
+      failure.hidden = false;
+      return false;
+    } finally {
+      skeleton.hidden = true;
+      panel.removeAttribute("aria-busy");
+    }
+  }
+
   async function look() {
     const query = queryOf(field.value);
     if (query === null || field.value === closedAt) {
@@ -97,14 +122,7 @@ export function createPromptList(form, field, { onInsert }) {
       draw(query);
       return;
     }
-    if (loadedAt === null) say("Looking for prompts …");
-    try {
-      await load();
-    } catch {
-      list.hidden = true;
-      say("The prompts could not be loaded.");
-      return;
-    }
+    if (!(await hasLoaded())) return;
     const now = queryOf(field.value);
     if (now !== null && !panel.hidden) draw(now);
   }
@@ -115,6 +133,10 @@ export function createPromptList(form, field, { onInsert }) {
     listbox.activate(null);
   }
 
+  failure.querySelector("button").addEventListener("click", () => {
+    field.focus();
+    look();
+  });
   document.addEventListener("pointerdown", ({ target }) => {
     if (panel.hidden || panel.contains(target) || target === field) return;
     closedAt = field.value;

@@ -49,6 +49,7 @@ export function setUpUsage({ onBudget }) {
   }
 
   async function refresh() {
+    section.setAttribute("aria-busy", "true");
     try {
       const { timeZone = UTC } = Intl.DateTimeFormat().resolvedOptions();
       let response = await ask(timeZone);
@@ -69,7 +70,14 @@ export function setUpUsage({ onBudget }) {
       // The numbers that were shown stay; they come with the next answer.
       if (section.dataset.state !== "ready") section.dataset.state = "failed";
     }
+    section.removeAttribute("aria-busy");
   }
+
+  section.querySelector(".usage-failed button").addEventListener("click", () => {
+    // The button goes, and the keyboard is to stay here.
+    section.querySelector(".section-button").focus();
+    refresh();
+  });
 
   return { refresh };
 }

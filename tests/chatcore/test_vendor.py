@@ -1,40 +1,49 @@
-"""Front-end files are what their lock file says, and nothing else is served beside them."""
+"""Front-end files are what their lock files say, and nothing else is served beside them."""
 
 import hashlib
 import json
 from pathlib import Path
 
+import pytest
 from django.conf import settings
 
 VENDOR = Path(settings.BASE_DIR) / "static" / "vendor"
+# What tests use and nobody is served.
+TESTS = Path(settings.BASE_DIR) / "tests" / "vendor"
+PACKAGES = {
+    VENDOR: {
+        *("marked", "dompurify", "@highlightjs/cdn-assets", "temml"),
+        *("lucide-static", "swagger-ui-dist", "uplot"),
+    },
+    TESTS: {"axe-core"},
+}
 
 
-def lock() -> dict[str, dict[str, str]]:
-    entries = json.loads((VENDOR / "vendor.lock.json").read_text())
+def lock(vendor: Path = VENDOR) -> dict[str, dict[str, str]]:
+    entries = json.loads((vendor / "vendor.lock.json").read_text())
     return {entry["file"]: entry for entry in entries}
 
 
-def test_every_file_is_locked_and_unchanged():
+@pytest.mark.parametrize("vendor", [VENDOR, TESTS])
+def test_every_file_is_locked_and_unchanged(vendor):
     present = {
-        str(path.relative_to(VENDOR)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in VENDOR.rglob("*")
+        str(path.relative_to(vendor)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in vendor.rglob("*")
         if path.is_file() and path.name != "vendor.lock.json"
     }
 
-    assert present == {name: entry["sha256"] for name, entry in lock().items()}
+    assert present == {name: entry["sha256"] for name, entry in lock(vendor).items()}
 
 
-def test_every_package_has_its_licence_beside_it():
-    packages = {entry["package"] for entry in lock().values()}
+@pytest.mark.parametrize("vendor", [VENDOR, TESTS])
+def test_every_package_has_its_licence_beside_it(vendor):
+    packages = {entry["package"] for entry in lock(vendor).values()}
 
-    assert packages == {
-        *("marked", "dompurify", "@highlightjs/cdn-assets", "temml"),
-        *("lucide-static", "swagger-ui-dist", "uplot"),
-    }
+    assert packages == PACKAGES[vendor]
     for package in packages:
-        files = [name for name, entry in lock().items() if entry["package"] == package]
+        files = [name for name, entry in lock(vendor).items() if entry["package"] == package]
         assert any(name.endswith("LICENSE") for name in files)
-    assert all(entry["licence"] and entry["version"] for entry in lock().values())
+    assert all(entry["licence"] and entry["version"] for entry in lock(vendor).values())
 
 
 def test_no_file_names_a_source_map():

@@ -14,20 +14,24 @@ TITLES = (
 
 def add_chats(server: Server, count: int, *, hours_apart: float = 0.0, deleted: int = 0) -> None:
     """Of Alice: numbered from 1, the newest first, `hours_apart`; and so many more in the trash."""
-    run_inside(server, f"make_chats({count}, {hours_apart}, {deleted})")
+    _inside(server, f"make_chats({count}, {hours_apart}, {deleted})")
 
 
 def add_long_chat(server: Server, count: int) -> None:
     """Of Alice: the chat "long-400", if it is to have 400 messages; an even number."""
-    run_inside(server, f"make_long_chat({count})")
+    _inside(server, f"make_long_chat({count})")
 
 
-def run_inside(server: Server, call: str) -> None:
+def add_every_kind(server: Server) -> None:
+    """Of Alice: the chat `every-kind`, with a message of each kind there is."""
+    _inside(server, "make_every_kind()")
+
+
+def _inside(server: Server, call: str) -> None:
     """Call a function of this module inside the server's Django."""
-    name = call.partition("(")[0]
     command = [
         *(sys.executable, "manage.py", "shell", "-c"),
-        f"from tests.e2e.chats import {name}; {call}",
+        f"from tests.e2e import chats; chats.{call}",
     ]
     subprocess.run(command, cwd=ROOT, env=server.environment, check=True, capture_output=True)
 
@@ -97,3 +101,31 @@ def make_long_chat(count: int) -> None:
             )
         )
     Message.objects.bulk_create(messages, batch_size=500)
+
+
+def make_every_kind() -> None:
+    """Inside the server's Django."""
+    from accounts.models import User
+    from assistant import samples
+    from conversations.models import Conversation, Message
+
+    alice = User.objects.get(email="alice@acme.example")
+    chat = Conversation.objects.create(
+        client_id="every-kind", user=alice, organization=alice.organization, title="Every kind"
+    )
+    shown = samples.messages()
+    earlier = shown[2].copy()
+    earlier["id"] = "sample-3-earlier"
+    for seq, each in enumerate([*shown[:2], earlier, *shown[2:]], start=1):
+        Message.objects.create(
+            conversation=chat,
+            client_id=each["id"],
+            parent_id=each["parentId"],
+            seq=seq,
+            role=each["role"],
+            content="".join(part.get("text", "") for part in each["parts"]),
+            parts=each["parts"],
+            model=each["model"],
+            status=each["status"],
+            error=each["error"],
+        )
