@@ -4,19 +4,18 @@ Of a long chat all ids are read, and only the messages that are shown.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 from accounts.models import User
 from assistant.models import Generation, GenerationStatus
 from chatcore import rows
 from conversations.models import Conversation, Message, branch
+from conversations.places import Place, places
 
 # More than fills the highest screen. Those before them are asked for as somebody scrolls there.
 SHOWN_AT_ONCE = 40
 # Ids in one question to the store; SQLite takes some ten thousand.
 _READ_AT_ONCE = 500
-# A limit where there is none: the largest that either store takes.
-_EVERYTHING = 2**31 - 1
 
 
 class ShownMessage(TypedDict):
@@ -57,13 +56,6 @@ class Shown(TypedDict):
     running: RunningAnswer | None
 
 
-class Place(NamedTuple):
-    """Where a message stands."""
-
-    client_id: str
-    parent_id: str | None
-
-
 Versions = dict[str | None, list[str]]
 
 
@@ -74,41 +66,29 @@ def shown(conversation: Conversation, through: str | None = None) -> Shown:
     """
     # In this order: an answer that ends between the two is then among the messages.
     everything = list(Generation.objects.running().filter(conversation=conversation))
-    places = _places(conversation)
-    below = _below(places, through, everything)
+    tree = places(conversation.pk)
+    below = _below(tree, through, everything)
     found = [each for each in everything if below is None or each.parent_id in below]
     running = found[-1] if found else None
     if running is None:
-        reached = [each for each in places if below is None or each.client_id in below]
+        reached = [each for each in tree if below is None or each.client_id in below]
         leaf_id = reached[-1].client_id if reached else None
     else:
         leaf_id = running.parent_id
-    versions = _versions(places)
+    versions = _versions(tree)
     return {
-        "messages": _messages(conversation, _end(branch(places, leaf_id), through), versions),
+        "messages": _messages(conversation, _end(branch(tree, leaf_id), through), versions),
         "running": _running(running, versions) if running else None,
     }
 
 
 def before(conversation: Conversation, message_id: str) -> list[ShownMessage] | None:
     """The SHOWN_AT_ONCE messages that lead to this one; None if there is no such message."""
-    places = _places(conversation)
-    path = branch(places, message_id)
+    tree = places(conversation.pk)
+    path = branch(tree, message_id)
     if not path:
         return None
-    return _messages(conversation, path[-1 - SHOWN_AT_ONCE : -1], _versions(places))
-
-
-def _places(conversation: Conversation) -> list[Place]:
-    """Of all messages, in the order in which they were saved."""
-    read = rows.read(
-        Message,
-        Place._fields,
-        equal={"conversation_id": conversation.pk},
-        order=(("seq", 1),),
-        limit=_EVERYTHING,
-    )
-    return [Place(**each) for each in read]
+    return _messages(conversation, path[-1 - SHOWN_AT_ONCE : -1], _versions(tree))
 
 
 def _end(path: Sequence[Place], through: str | None) -> Sequence[Place]:
@@ -142,30 +122,30 @@ def running_chats(user: User) -> list[RunningChat]:
 
 
 def _below(
-    places: Sequence[Place], through: str | None, running: Sequence[Generation]
+    tree: Sequence[Place], through: str | None, running: Sequence[Generation]
 ) -> set[str] | None:
     """The message and all that follow it; None for the whole chat.
 
     Of an answer that is being made itself, the question: it is the newest one below.
     """
     asked = {each.answer_id: each.parent_id for each in running}
-    known = {each.client_id for each in places}
+    known = {each.client_id for each in tree}
     if through is not None and through not in known:
         through = asked.get(through)
     if through is None:
         return None
     below = {through}
     # A message comes behind the one that it follows.
-    for each in places:
+    for each in tree:
         if each.parent_id in below:
             below.add(each.client_id)
     return below
 
 
-def _versions(places: Sequence[Place]) -> Versions:
+def _versions(tree: Sequence[Place]) -> Versions:
     """The ids of the messages that follow each one."""
     versions: Versions = {}
-    for each in places:
+    for each in tree:
         versions.setdefault(each.parent_id, []).append(each.client_id)
     return versions
 

@@ -29,8 +29,8 @@ from assistant.metering import CallState, Meter, Outcome, Payer
 from assistant.providers.base import Prompt, PromptMessage
 from assistant.providers.errors import ProviderError
 from assistant.saving import one_of_many
-from assistant.title_calls import AT_ONCE, OVER_AFTER, TitleCall
 from assistant.services import services
+from assistant.title_calls import AT_ONCE, OVER_AFTER, TitleCall
 from chatcore import clock, rows
 from chatcore.db import in_thread, in_transaction
 from chatcore.ids import derived

@@ -6,13 +6,14 @@ No reasoning, nothing that was sent to a tool or came back, no ids, no costs, no
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from accounts.models import User
 from accounts.permissions import Viewer, is_colleague, may_read_shared_by
 from chatcore import rows
 from conversations.markdown import ENDINGS
 from conversations.models import Conversation, Message, MessageRole, SharedLink, branch
+from conversations.places import places
 
 # A message has 200,000 characters at most; most have one or two thousand.
 MESSAGES_ON_A_PAGE = 40
@@ -39,13 +40,6 @@ class SharedChat:
     messages: Sequence[SharedMessage]
     page: int
     pages: int
-
-
-class _Place(NamedTuple):
-    """A message in the tree, without what it says."""
-
-    client_id: str
-    parent_id: str | None
 
 
 def opened(token: str, viewer: Viewer, page: int) -> SharedChat | None:
@@ -83,20 +77,7 @@ def opened(token: str, viewer: Viewer, page: int) -> SharedChat | None:
 
 def _path(chat: Conversation, leaf_id: str) -> list[str]:
     """The ids from the first message down to the leaf; [] if one of them is gone."""
-    equal = {"conversation_id": chat.pk}
-    leaf = rows.read(Message, ("seq",), equal={**equal, "client_id": leaf_id}, limit=1)
-    if not leaf:
-        return []
-    # A message comes behind the one that it follows.
-    found = rows.read(
-        Message,
-        _Place._fields,
-        equal=equal,
-        order=(("seq", -1),),
-        after=(leaf[0]["seq"] + 1,),
-        limit=leaf[0]["seq"],
-    )
-    path = branch([_Place(**row) for row in found], leaf_id)
+    path = branch(places(chat.pk), leaf_id)
     is_whole = bool(path) and path[0].parent_id is None
     return [each.client_id for each in path] if is_whole else []
 
