@@ -124,8 +124,8 @@ def test_the_page_takes_few_queries_however_long_the_list_is(
         begin(bob, "Hello", f"r{number}", f"c{number}")
     client.force_login(bob)
 
-    # session, person, chat, list, messages, running in it, running in any
-    with django_assert_max_num_queries(7):
+    # session, person, chat, list, its tree, messages, running in it, running in any
+    with django_assert_max_num_queries(8):
         client.get("/c/c1")
 
 
