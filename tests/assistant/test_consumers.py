@@ -75,6 +75,9 @@ class Tab:
     async def receive(self) -> dict:
         while (frame := await self.read()) is None:
             pass
+        if frame["type"] == "ready":
+            # The one that follows it.
+            assert await self.read() is None
         return frame
 
     async def until(self, kind: str) -> list[dict]:

@@ -115,6 +115,54 @@ def test_a_long_text_is_quick_and_one_over_the_limit_says_by_how_much(alice):
     expect(page.get_by_role("button", name="Send")).to_be_disabled()
 
 
+# What a paste can have: both kinds of line ends, tabs, blanks at the ends, and characters of one to
+# seven code points. 100,000 of them, as the server counts.
+PIECES = (
+    "  Begin\r\n\r\n",
+    "\tcafé – naïve\n",
+    "😀 👩‍👩‍👧‍👦 🇩🇪\r\n",
+    "日本語 עברית\n",
+    "plain " * 20,
+)
+PASTED = "".join(PIECES[number % len(PIECES)] for number in range(5000))
+
+
+def paste(page: Page, text: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    field(page).focus()
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Control+V")
+
+
+@on_sqlite
+def test_a_long_text_that_is_pasted_keeps_each_character_up_to_the_store(alice, server, provider):
+    page = alice
+    text = PASTED.replace("\r\n", "\n")[:99_998] + "🎉\n"
+
+    paste(page, text[:50_000].replace("\n", "\r\n") + text[50_000:])
+    assert field(page).input_value() == text
+    page.reload()
+    assert field(page).input_value() == text
+    page.keyboard.press("Enter")
+
+    wait_for_answer(page)
+    assert provider.requests[0].body["messages"][-1]["content"] == text
+    chat = page.url.rpartition("/")[2]
+    stored = page.request.get(f"{server.url}/api/assistant/conversations?id={chat}").json()
+    assert stored["messages"][0]["parts"] == [{"type": "text", "text": text}]
+    assert field(page).input_value() == ""
+    # One that is too long is kept as well, and says by how much.
+    for _ in range(3):
+        paste(page, text)
+    expect(page.locator("#composer-notice")).to_contain_text("This is 100,000 characters too long.")
+    expect(page.get_by_role("button", name="Send")).to_be_disabled()
+    page.keyboard.press("Enter")
+    page.reload()
+    assert field(page).input_value() == 3 * text
+    assert len(provider.requests) == 1
+
+
 @on_sqlite
 def test_a_server_that_is_away_is_told_at_the_composer_and_nothing_is_lost(alice, server):
     page = alice
