@@ -1,5 +1,7 @@
 // What the sidebar asks of /api/assistant/conversations.
 
+import { csrfToken } from "./csrf.js";
+
 const OFFLINE = "The server cannot be reached. Try again in a moment.";
 
 /** @param {{chats: string, restore: string, running: string}} urls */
@@ -35,12 +37,4 @@ export function createChatsApi(urls) {
     remove: (id) => ask(`${urls.chats}?${new URLSearchParams({ id })}`, { method: "DELETE" }),
     restore: (id) => ask(urls.restore, { method: "POST", body: { id } }),
   };
-}
-
-// A new log-in in another tab has another token, which the cookie has and this page has not.
-function csrfToken() {
-  return (
-    document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ??
-    document.querySelector("[name=csrfmiddlewaretoken]").value
-  );
 }
