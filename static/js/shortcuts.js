@@ -1,7 +1,7 @@
 // Keyboard shortcuts, and the sheet that lists them. Parts of the page are found by what they are
 // called, so that each can be there or not.
 
-const isMac = /mac|iphone|ipad/i.test(navigator.userAgentData?.platform ?? navigator.platform ?? "");
+import { isMac } from "./platform.js";
 
 const press = (selector) => () => {
   const element = document.querySelector(selector);
