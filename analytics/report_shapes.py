@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, UnsetType, field
 
 from analytics.shapes import Spent, Usd
-from conversations.shapes import Shape
+from chatcore.validation import Shape
 
 
 class ReportQuery(Shape, rename=None):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from conversations.shapes import Shape
+from chatcore.validation import Shape
 
 Period = Literal["24h", "7d", "30d"]
 # Of a person's own usage: the calendar month as well.

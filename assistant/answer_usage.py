@@ -19,7 +19,8 @@ from assistant.events import Usage
 from assistant.models import Generation
 from chatcore import errors, validation
 from chatcore.schema import errors_of
-from conversations.shapes import ClientId, Shape
+from chatcore.validation import Shape
+from conversations.shapes import ClientId
 
 # More than an answer can make: rounds with tools, each with a second try. They are looked for by
 # their ids, so those that were not made cost nothing.

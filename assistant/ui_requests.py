@@ -57,7 +57,7 @@ class StreamRequest(Struct, rename="camel"):
     request_id: ClientId | None = None
 
 
-class ToolDecision(Struct, rename="camel", forbid_unknown_fields=True):
+class ToolDecision(validation.Shape):
     """What the person says of a tool call that asks: allow it once, in this chat, or deny it."""
 
     generation_id: UUID

@@ -62,11 +62,9 @@ class Env:
         return self._read(name) or default
 
     def string_or_off(self, name: str, default: str) -> str:
-        """As `string`, but "" for "off" and, other than elsewhere, where it is set to nothing."""
-        raw = self._read(name)
-        if raw.lower() == "off" or (not raw and name in self.values):
-            return ""
-        return raw or default
+        """As `string`, but "" for "off"."""
+        value = self.string(name, default)
+        return "" if value.lower() == "off" else value
 
     def secret(self, name: str) -> str:
         """The value of NAME, or the content of the file that NAME_FILE points at, or ""."""

@@ -68,7 +68,7 @@ PROVIDER_TIMEOUT_SECONDS = ENV.integer("PROVIDER_TIMEOUT_SECONDS", 60, minimum=1
 # A whole answer, however lively it comes.
 ANSWER_DEADLINE_SECONDS = ENV.integer("ANSWER_DEADLINE_SECONDS", 900, minimum=1, maximum=86400)
 
-# Who gives a new chat its title: the model that answered ("same"), "provider:model", or "" nobody.
+# Who gives a new chat its title: the model that answered ("same"), "provider:model", or "off".
 TITLE_MODEL = ENV.string_or_off("TITLE_MODEL", "same")
 
 # --- Tools --------------------------------------------------------------------------------------

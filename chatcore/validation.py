@@ -13,7 +13,12 @@ import msgspec
 
 from chatcore.errors import Invalid
 
-Shape = TypeVar("Shape")
+Checked = TypeVar("Checked")
+
+
+class Shape(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """An object with these fields and no other. Names in JSON are camelCase."""
+
 
 # MongoDB ends at 100 levels and 64 bits; no message of a model comes near either.
 MAX_DEPTH = 32
@@ -36,7 +41,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def convert(value: Any, shape: type[Shape], *, strict: bool = True) -> Shape:
+def convert(value: Any, shape: type[Checked], *, strict: bool = True) -> Checked:
     """The value as a `shape`. Raises Invalid, which names the field.
 
     Without `strict` numbers and booleans may be written as text, as in a query string.
@@ -55,7 +60,7 @@ def invalid(field: str, fault: str) -> Invalid:
     return Invalid(f"{field}: {fault}.", fields={field: f"{fault}."})
 
 
-def query(params: Mapping[str, Any], shape: type[Shape]) -> Shape:
+def query(params: Mapping[str, Any], shape: type[Checked]) -> Checked:
     """The query string as a `shape`. Raises Invalid for a name that is unknown or there twice.
 
     `params` is a QueryDict.

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
+from chatcore.validation import Shape
 from conversations.models import CLIENT_ID_PATTERN, MAX_TITLE_CHARACTERS
 
 MAX_CONTENT_CHARACTERS = 200_000
@@ -49,10 +50,6 @@ Part = Annotated[
         },
     ),
 ]
-
-
-class Shape(Struct, rename="camel", forbid_unknown_fields=True):
-    """An object with these fields and no other."""
 
 
 class Metadata(Shape):

@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
+from chatcore.validation import Shape
 from prompts.models import Prompt
 
 Scope = Literal["personal", "organization"]
@@ -13,10 +14,6 @@ Scope = Literal["personal", "organization"]
 _NOT_BLANK = r"\S"
 Name = Annotated[str, Meta(min_length=1, max_length=Prompt.NAME_LENGTH, pattern=_NOT_BLANK)]
 Text = Annotated[str, Meta(min_length=1, max_length=Prompt.TEXT_LENGTH, pattern=_NOT_BLANK)]
-
-
-class Shape(Struct, rename="camel", forbid_unknown_fields=True):
-    """An object with these fields and no other."""
 
 
 class NewPrompt(Shape):

@@ -1,5 +1,7 @@
 // The API's schema for people, by Swagger UI. Requests from the page act as the person logged in.
 
+import { csrfToken } from "./csrf.js";
+
 const element = document.getElementById("api-docs");
 
 globalThis.SwaggerUIBundle({
@@ -9,7 +11,7 @@ globalThis.SwaggerUIBundle({
   // Nothing is asked of other servers.
   validatorUrl: null,
   requestInterceptor(request) {
-    const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1];
+    const token = csrfToken();
     if (token) request.headers["X-CSRFToken"] = token;
     return request;
   },

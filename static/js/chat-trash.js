@@ -15,6 +15,7 @@ export function setUpTrash({ api, show, onRestored, onFailed, say }) {
   const foot = newFoot();
   list.after(foot);
   let isWhole = false;
+  const gone = new Set(); // restored; a page that was on its way may still have them
 
   const pager = createPager({
     scroller: view,
@@ -22,7 +23,8 @@ export function setUpTrash({ api, show, onRestored, onFailed, say }) {
     load: (cursor, signal) => api.list({ cursor, signal, deleted: "true" }),
     onPage({ chats, nextCursor }) {
       isWhole = nextCursor === null;
-      list.append(...chats.filter(({ id }) => itemOf(id) === null).map(asItem));
+      const isNew = ({ id }) => itemOf(id) === null && !gone.has(id);
+      list.append(...chats.filter(isNew).map(asItem));
       settle();
     },
   });
@@ -60,12 +62,26 @@ export function setUpTrash({ api, show, onRestored, onFailed, say }) {
       onFailed(error);
       return;
     }
-    const neighbour = item.nextElementSibling ?? item.previousElementSibling;
-    item.remove();
-    settle();
-    (neighbour?.querySelector("button") ?? back).focus();
+    // Where its frame was quicker, the focus has gone on already.
+    if (item.isConnected) drop(item, { isFocused: true });
     say(`${chat.title || "Untitled"} is among your chats again.`);
     onRestored(chat);
+  }
+
+  function drop(item, { isFocused }) {
+    const neighbour = item.nextElementSibling ?? item.previousElementSibling;
+    gone.add(item.dataset.id);
+    item.remove();
+    settle();
+    if (isFocused) (neighbour?.querySelector("button") ?? back).focus();
+  }
+
+  function load() {
+    list.replaceChildren();
+    gone.clear();
+    isWhole = false;
+    settle();
+    pager.begin();
   }
 
   function close() {
@@ -80,11 +96,8 @@ export function setUpTrash({ api, show, onRestored, onFailed, say }) {
       close();
       return;
     }
-    list.replaceChildren();
-    isWhole = false;
-    settle();
     show("trash");
-    pager.begin();
+    load();
     back.focus();
   });
   back.addEventListener("click", close);
@@ -97,9 +110,24 @@ export function setUpTrash({ api, show, onRestored, onFailed, say }) {
   return {
     /** One more was deleted, perhaps while the trash was being read. */
     add(chat) {
+      gone.delete(chat.id);
       if (view.hidden || itemOf(chat.id) !== null) return;
       list.prepend(asItem(chat));
       settle();
+    },
+    /** It was restored, perhaps in another tab. */
+    remove(id) {
+      gone.add(id);
+      const item = itemOf(id);
+      // A button that is pressed at this moment has lost the focus, as it waits.
+      if (item) drop(item, { isFocused: item.contains(document.activeElement) || item.querySelector("button").disabled });
+    },
+    /** What was missed is not known. */
+    catchUp() {
+      if (view.hidden) return;
+      const hadFocus = list.contains(document.activeElement);
+      load();
+      if (hadFocus) back.focus();
     },
   };
 }

@@ -1,5 +1,7 @@
 // What the pages ask of /api/assistant.
 
+import { csrfToken } from "./csrf.js";
+
 const OFFLINE = "The server cannot be reached. Try again in a moment.";
 
 /** What the API says to this. Throws an Error with a sentence for the person. */
@@ -36,12 +38,4 @@ export function createChatsApi(urls) {
     remove: (id) => ask(`${urls.chats}?${new URLSearchParams({ id })}`, { method: "DELETE" }),
     restore: (id) => ask(urls.restore, { method: "POST", body: { id } }),
   };
-}
-
-// A new log-in in another tab has another token, which the cookie has and this page has not.
-function csrfToken() {
-  return (
-    document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ??
-    document.querySelector("[name=csrfmiddlewaretoken]").value
-  );
 }

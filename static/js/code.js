@@ -1,6 +1,7 @@
 // Code in an answer: its frame with the language, a button to copy and one to wrap long lines, and
 // its colours. The library that finds those is loaded with the first code in a language it knows.
 
+import { copyText, COPY_YOURSELF } from "./clipboard.js";
 import { canColour, languageName } from "./languages.js";
 import { loadsWrapped, saveWrapped } from "./storage.js";
 
@@ -69,25 +70,14 @@ function listen() {
 
 async function copy(pressed) {
   const code = pressed.closest(".code").querySelector("pre");
-  const isCopied = await toClipboard(code);
-  const label = isCopied ? "Copied" : "Press Ctrl+C";
-  pressed.textContent = label;
+  // A line end behind the last line would run it in a terminal.
+  const isCopied = await copyText(code.textContent.replace(/\n$/, ""));
+  if (!isCopied) getSelection().selectAllChildren(code);
+  pressed.textContent = isCopied ? "Copied" : COPY_YOURSELF;
   announce(isCopied ? "Copied" : "The code is selected. Copy it with the keyboard.");
   setTimeout(() => {
     pressed.textContent = "Copy";
   }, COPIED_FOR);
-}
-
-async function toClipboard(code) {
-  try {
-    // A line end behind the last line would run it in a terminal.
-    await navigator.clipboard.writeText(code.textContent.replace(/\n$/, ""));
-    return true;
-  } catch {
-    // Browsers have a clipboard only on HTTPS and on localhost.
-    getSelection().selectAllChildren(code);
-    return false;
-  }
 }
 
 function announce(text) {

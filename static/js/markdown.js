@@ -5,7 +5,7 @@ import { createBlocks } from "./blocks.js";
 import { colourCode, frameCode } from "./code.js";
 import { destination, hostOf, withoutTricks } from "./links.js";
 import { drawMaths } from "./maths.js";
-import { mathsExtension } from "./maths-syntax.js";
+import { mathsExtension, MathsLexer } from "./maths-syntax.js";
 
 const DOMPurify = window.DOMPurify;
 
@@ -46,6 +46,8 @@ marked.use(
       `<div class="${isFormula ? "maths maths-display" : "plain"}">${escapeHtml(source)}</div>\n`,
   }),
 );
+
+const lexed = (text) => new MathsLexer(marked.defaults).lex(text);
 
 const POLICY = {
   ALLOWED_TAGS: [
@@ -269,7 +271,7 @@ function createView(element) {
 
 /** Show a whole text in `element`, and leave alone what is there already as it should be. */
 function showWhole(element, text) {
-  const nodes = [...render(marked.lexer(text)).childNodes];
+  const nodes = [...render(lexed(text)).childNodes];
   const same = nodes.findIndex((node, index) => !element.childNodes[index]?.isEqualNode(node));
   const kept = same < 0 ? nodes.length : same;
   for (const node of [...element.childNodes].slice(kept)) node.remove();
@@ -280,7 +282,7 @@ function showWhole(element, text) {
 
 /** A writer that appends to `element`; what is settled there is not touched again. */
 export function createMarkdownWriter(element) {
-  const blocks = createBlocks((text) => marked.lexer(text), createView(element));
+  const blocks = createBlocks((text) => lexed(text), createView(element));
   const pieces = [];
 
   return {

@@ -1,6 +1,8 @@
 // Where formulas stand in a markdown text: "$$…$$" and "\[…\]" on lines of their own, "\(…\)" and
 // "$…$" within a line. An extension of marked, which knows nothing of how a formula is drawn.
 
+import { Lexer } from "../vendor/marked/marked.esm.js";
+
 // Longer ones are hardly formulas, and looking for their end would take long.
 const LONGEST_INLINE = 2000;
 // So far from its beginning a paragraph is looked through for a formula that cuts it off.
@@ -119,18 +121,40 @@ export const mathsExtension = (draw) => ({
       return heading && heading[0].length > cut + 1 ? undefined : false;
     },
   },
-  // A star or underscore within dollars neither begins nor ends what is slanted around them.
-  hooks: { emStrongMask: maskDollars },
+  // A star or underscore within a formula neither begins nor ends what is slanted around it.
+  hooks: {
+    emStrongMask(masked) {
+      const source = toBeMasked ?? masked;
+      toBeMasked = null;
+      return maskFormulas(masked, source);
+    },
+  },
 });
 
-function maskDollars(text) {
-  let masked = "";
-  let at = 0;
-  for (let next = text.indexOf("$"); next >= 0; next = text.indexOf("$", at)) {
-    const token = inline.tokenizer(text.slice(next, next + LONGEST_INLINE));
-    const length = token?.raw.length ?? 1;
-    masked += text.slice(at, next) + (token ? "a".repeat(length) : "$");
-    at = next + length;
+// The text whose mask is asked for next, which marked does not pass on.
+let toBeMasked = null;
+
+/** A lexer that keeps the text for the mask, in which "\(" is as any other escape. */
+export class MathsLexer extends Lexer {
+  inlineTokens(source, tokens) {
+    toBeMasked = source;
+    return super.inlineTokens(source, tokens);
   }
-  return masked + text.slice(at);
+}
+
+/** @param {string} masked what stars are looked for in: as long as `source`, without its escapes */
+function maskFormulas(masked, source) {
+  // Without an end none of those before it is a formula, and to look at each would take long.
+  const lastEnd = { "(": source.lastIndexOf("\\)"), "[": source.lastIndexOf("\\]"), undefined: source.length };
+  let result = "";
+  let at = 0;
+  for (const { 0: opener, index } of source.matchAll(/\$|\\[([]/g)) {
+    const isOpener = masked.startsWith(opener === "$" ? "$" : "++", index);
+    if (index < at || !isOpener || lastEnd[opener[1]] < index) continue;
+    const token = inline.tokenizer(source.slice(index, index + LONGEST_INLINE));
+    if (!token) continue;
+    result += masked.slice(at, index) + "a".repeat(token.raw.length);
+    at = index + token.raw.length;
+  }
+  return result + masked.slice(at);
 }

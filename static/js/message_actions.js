@@ -1,22 +1,9 @@
 // What can be done with a message: copy it, ask it in other words, have another answer, and look at
 // its other versions.
 
-const COPIED_SECONDS = 2;
+import { copyText, COPY_YOURSELF } from "./clipboard.js";
 
-async function copy(text) {
-  if (navigator.clipboard) {
-    await navigator.clipboard.writeText(text);
-    return;
-  }
-  // Without https browsers have no clipboard for pages but this.
-  const field = document.createElement("textarea");
-  field.value = text;
-  document.body.append(field);
-  field.select();
-  const isDone = document.execCommand("copy");
-  field.remove();
-  if (!isDone) throw new Error("refused");
-}
+const COPIED_SECONDS = 2;
 
 function showMade(place, { model, createdAt }) {
   const name = document.createElement("span");
@@ -70,14 +57,10 @@ export function showActions(element, message, { isQuestion, onEdit, onRegenerate
   let timer = null;
 
   button("copy").addEventListener("click", async () => {
-    let said = "Copied";
-    try {
-      await copy(message.source());
-    } catch {
-      said = "Could not be copied";
-    }
-    label.textContent = said;
-    onSay(`${said}.`);
+    const isCopied = await copyText(message.source());
+    if (!isCopied) getSelection().selectAllChildren(element.querySelector(".message-parts"));
+    label.textContent = isCopied ? "Copied" : COPY_YOURSELF;
+    onSay(isCopied ? "Copied." : "The text is selected. Copy it with the keyboard.");
     clearTimeout(timer);
     timer = setTimeout(() => {
       label.textContent = "Copy";

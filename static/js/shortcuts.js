@@ -1,7 +1,7 @@
 // Keyboard shortcuts, and the sheet that lists them. Parts of the page are found by what they are
 // called, so that each can be there or not.
 
-const isMac = /mac|iphone|ipad/i.test(navigator.userAgentData?.platform ?? navigator.platform ?? "");
+import { isMac } from "./platform.js";
 
 const press = (selector) => () => {
   const element = document.querySelector(selector);
@@ -11,7 +11,8 @@ const press = (selector) => () => {
 
 /**
  * `keys` as the sheet shows them ("Mod" is Ctrl, on a Mac ⌘). What has no modifier is not heard
- * while somebody types. `run` tells whether there was anything to do.
+ * while somebody types. `run` tells whether there was anything to do. Rows that do the same have the
+ * same words, and stand as one in the sheet.
  */
 function tableOf({ composer, isAnswering, stop }) {
   return [
@@ -95,16 +96,19 @@ function sheetOf(table) {
   head.id = "shortcuts-title";
   head.textContent = "Keyboard shortcuts";
   const list = document.createElement("dl");
-  for (const { keys, what } of table) {
+  for (const what of new Set(table.map((each) => each.what))) {
     const row = document.createElement("div");
     const term = document.createElement("dt");
     term.textContent = what;
     const value = document.createElement("dd");
-    for (const key of keys) {
-      const kbd = document.createElement("kbd");
-      kbd.textContent = NAMES[key] ?? key;
-      value.append(kbd, " ");
-    }
+    table.filter((each) => each.what === what).forEach(({ keys }, place) => {
+      if (place > 0) value.append("or ");
+      for (const key of keys) {
+        const kbd = document.createElement("kbd");
+        kbd.textContent = NAMES[key] ?? key;
+        value.append(kbd, " ");
+      }
+    });
     row.append(term, value);
     list.append(row);
   }

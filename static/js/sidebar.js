@@ -110,6 +110,7 @@ export function setUpSidebar({ page, currentId, onRenamed }) {
       location.assign(`/c/${chat.id}`);
       return;
     }
+    trash.remove(chat.id);
     list.change(chat);
     list.get(chat.id).link.focus();
   }
@@ -146,6 +147,7 @@ export function setUpSidebar({ page, currentId, onRenamed }) {
     changed({ conversationId: id, title, updatedAt, isDeleted }) {
       if (!isDeleted) {
         list.change({ id, title, updatedAt: Date.parse(updatedAt) });
+        trash.remove(id);
         onRenamed(id, title);
         return;
       }
@@ -162,7 +164,10 @@ export function setUpSidebar({ page, currentId, onRenamed }) {
       wasReady = true;
       try {
         if (hasMissed || list.isMarked) list.runs(await api.running());
-        if (hasMissed) await list.catchUp();
+        if (hasMissed) {
+          trash.catchUp();
+          await list.catchUp();
+        }
       } catch {
         // The list stays as it is; the next news corrects it.
       }

@@ -1,5 +1,7 @@
 // The page of API tokens: a new token is shown once, and copied from here.
 
+import { copyText, COPY_YOURSELF } from "./clipboard.js";
+
 const field = document.getElementById("new-token");
 
 if (field) {
@@ -11,16 +13,11 @@ if (field) {
 }
 
 function offerToCopy(button) {
-  // Browsers have a clipboard only on HTTPS and on localhost.
-  if (!navigator.clipboard) return;
   button.hidden = false;
   button.addEventListener("click", async () => {
+    const isCopied = await copyText(field.value);
+    button.lastElementChild.textContent = isCopied ? "Copied" : COPY_YOURSELF;
+    // To see what is meant; and where it is not copied, for the keyboard.
     field.select();
-    try {
-      await navigator.clipboard.writeText(field.value);
-      button.lastElementChild.textContent = "Copied";
-    } catch {
-      // Not allowed: the token is selected, and the keyboard copies it.
-    }
   });
 }

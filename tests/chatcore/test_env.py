@@ -79,6 +79,14 @@ def test_a_rate_that_may_be_off():
     assert env.problems[0].hint.endswith("or off for no limit.")
 
 
+def test_a_text_that_may_be_off():
+    env = Env({"OFF": "Off", "ON": "a:b", "EMPTY": ""})
+
+    found = [env.string_or_off(name, "same") for name in ("OFF", "ON", "EMPTY", "NOT_SET")]
+
+    assert found == ["", "a:b", "same", "same"]
+
+
 @pytest.mark.parametrize(("raw", "value"), [("", "local"), ("Open", "open"), ("local", "local")])
 def test_a_choice(raw, value):
     env = Env({"FALLBACK": raw})

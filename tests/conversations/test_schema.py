@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import ignored_auth, positive_data_accept
 
 from accounts.models import ApiToken, Role
 from chatcore import clock
-from conversations.shapes import Shape
+from chatcore.validation import Shape
 from tests.conversations.api import Api, say
 
 # The requests go through the whole application, which closes its connection after each.

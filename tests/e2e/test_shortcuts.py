@@ -22,6 +22,8 @@ def test_a_question_mark_shows_the_sheet_but_not_while_typing(alice):
     page.get_by_label("Your message").blur()
     page.keyboard.press("?")
     expect(sheet).to_be_visible()
+    field = sheet.locator("dl > div").filter(has_text="Go to the message field")
+    expect(field.locator("dd")).to_have_text("Shift Esc or /")
     page.keyboard.press("Escape")
 
     expect(sheet).to_be_hidden()

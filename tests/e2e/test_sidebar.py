@@ -423,6 +423,11 @@ def test_the_trash_lists_what_was_deleted_and_gives_it_back(alice, server):
     page = alice
     add_chats(server, 2, deleted=1)
     page.reload()
+    other = another_tab(page, server.url)
+    wait_for_socket(other)
+    other.get_by_role("button", name="Trash").click()
+    deleted = other.locator("#trash-list .deleted-title")
+    expect(deleted).to_have_text(["Ideas for the offsite in Lisbon 3"])
 
     page.get_by_role("button", name="Trash").click()
     expect(page.get_by_role("button", name="Back to the chats")).to_be_focused()
@@ -433,6 +438,13 @@ def test_the_trash_lists_what_was_deleted_and_gives_it_back(alice, server):
     page.get_by_role("button", name="Back to the chats").click()
     expect(page.get_by_role("button", name="Trash")).to_be_focused()
     expect(chat(page, 3)).to_be_visible()
+    # What is done in one tab is seen in the trash of another.
+    expect(other.get_by_text("The trash is empty.")).to_be_visible()
+    title = chat(page, 2).inner_text()
+    choose(page, 2, "Delete")
+    expect(deleted).to_have_text([title])
+    toast(page).get_by_role("button", name="Undo").click()
+    expect(other.get_by_text("The trash is empty.")).to_be_visible()
 
 
 @on_sqlite

@@ -51,6 +51,33 @@ def test_an_answer_is_copied_as_markdown_and_says_who_made_it_when(alice):
     expect(made.locator("time")).to_have_attribute("title", re.compile(r"20\d\d"))
 
 
+@on_sqlite
+def test_where_a_page_may_not_copy_the_text_is_selected_and_it_says_what_to_do(alice, provider):
+    page = alice
+    page.context.grant_permissions(["clipboard-read"])
+    provider.reply_with(Reply("Run **this**:\n\n```sh\nls -l\n```"))
+    ask(page, "How?")
+    wait_for_answer(page)
+    message, code = page.locator(".message-assistant"), page.locator(".message-assistant .code")
+    selected = "getSelection().toString().trim()"
+
+    # Forbidden, but the older way is open.
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error()); }")
+    press(page, "Copy")
+    expect(message.get_by_role("button", name="Copied", exact=True)).to_be_focused()
+    assert page.evaluate("navigator.clipboard.readText()") == "Run **this**:\n\n```sh\nls -l\n```"
+
+    # No way at all, as on a page without https.
+    page.evaluate("() => { document.execCommand = () => false; }")
+    code.get_by_role("button", name="Copy").click()
+    expect(code.get_by_role("button", name="Press Ctrl+C")).to_be_visible()
+    assert page.evaluate(selected) == "ls -l"
+    message.locator("[data-action=copy]").click()
+
+    expect(message.locator(".message-actions")).to_contain_text("Press Ctrl+C")
+    assert page.evaluate(selected).startswith("Run this:")
+
+
 def test_a_question_in_other_words_is_a_branch_that_a_reload_keeps(alice, provider):
     provider.reply_with(Reply("The first."), Reply("The second."), Reply("The third."))
     ask(alice, "One?")
