@@ -35,7 +35,7 @@ def general(request: HttpRequest) -> HttpResponse:
 
 
 def _models(offered: list[Choice]) -> list[tuple[str, str]]:
-    first = ("", f"The first one offered ({_label(offered[0])})")
+    first = ("", "The first one offered")
     return [first, *((choice.ref, _label(choice)) for choice in offered)]
 
 

@@ -1,6 +1,14 @@
 from django.urls import path
 
-from assistant import answer_usage, data_page, earlier, settings_page, stream, views
+from assistant import (
+    answer_usage,
+    components_page,
+    data_page,
+    earlier,
+    settings_page,
+    stream,
+    views,
+)
 
 app_name = "assistant"
 urlpatterns = [
@@ -8,6 +16,7 @@ urlpatterns = [
     path("settings", settings_page.general, name="settings"),
     path("settings/data", data_page.data, name="data"),
     path("settings/data/export", data_page.export, name="export"),
+    path("components", components_page.components, name="components"),
     path("c/<str:conversation_id>", views.chat, name="conversation"),
     path("api/assistant/stream", stream.StreamView.as_view(), name="stream"),
     path("api/assistant/running", stream.RunningView.as_view(), name="running"),

@@ -5,6 +5,28 @@ import { createPager, newFoot } from "./paged-list.js";
 
 const PAUSE = 250;
 
+/** A chat as it is found, with what was looked for marked in it. */
+export function foundItem({ id, title, snippet }, wanted) {
+  const item = document.createElement("li");
+  const link = document.createElement("a");
+  link.className = "found";
+  link.href = `/c/${id}`;
+  const name = document.createElement("span");
+  name.className = "found-title";
+  name.dir = "auto";
+  name.append(...marked(title || "Untitled", wanted));
+  link.append(name);
+  if (snippet) {
+    const words = document.createElement("span");
+    words.className = "found-snippet";
+    words.dir = "auto";
+    words.append(...marked(snippet, wanted));
+    link.append(words);
+  }
+  item.append(link);
+  return item;
+}
+
 /** @param {{api: object, say: (text: string) => void, show: (view: ?string) => void}} given */
 export function setUpSearch({ api, say, show }) {
   const field = document.getElementById("chat-search");
@@ -22,7 +44,7 @@ export function setUpSearch({ api, say, show }) {
     load: (cursor, signal) => api.list({ cursor, signal, q: wanted }),
     onPage({ chats, nextCursor }, isFirst) {
       if (isFirst) list.replaceChildren();
-      list.append(...chats.map(asItem));
+      list.append(...chats.map((chat) => foundItem(chat, wanted)));
       const isWhole = nextCursor === null;
       const count = list.children.length;
       view.dataset.state = count === 0 && isWhole ? "empty" : "ready";
@@ -31,27 +53,6 @@ export function setUpSearch({ api, say, show }) {
       else say(`${count}${isWhole ? "" : " or more"} ${count === 1 ? "chat" : "chats"} found.`);
     },
   });
-
-  function asItem({ id, title, snippet }) {
-    const item = document.createElement("li");
-    const link = document.createElement("a");
-    link.className = "found";
-    link.href = `/c/${id}`;
-    const name = document.createElement("span");
-    name.className = "found-title";
-    name.dir = "auto";
-    name.append(...marked(title || "Untitled", wanted));
-    link.append(name);
-    if (snippet) {
-      const words = document.createElement("span");
-      words.className = "found-snippet";
-      words.dir = "auto";
-      words.append(...marked(snippet, wanted));
-      link.append(words);
-    }
-    item.append(link);
-    return item;
-  }
 
   function search() {
     const text = field.value.trim();

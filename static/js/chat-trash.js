@@ -2,6 +2,25 @@
 
 import { createPager, newFoot } from "./paged-list.js";
 
+/** A chat in the trash, with the button that brings it back. */
+export function deletedItem(chat, onRestore) {
+  const title = chat.title || "Untitled";
+  const item = document.createElement("li");
+  item.className = "deleted";
+  item.dataset.id = chat.id;
+  const name = document.createElement("span");
+  name.className = "deleted-title";
+  name.dir = "auto";
+  name.title = title;
+  name.textContent = title;
+  const template = document.getElementById("restore-button").content;
+  const button = template.firstElementChild.cloneNode(true);
+  button.setAttribute("aria-label", `Restore ${title}`);
+  button.addEventListener("click", () => onRestore(item, button));
+  item.append(name, button);
+  return item;
+}
+
 /**
  * @param {{api: object, show: (view: ?string) => void, onRestored: (chat: object) => void,
  *   onFailed: (error: Error) => void, say: (text: string) => void}} given
@@ -11,7 +30,6 @@ export function setUpTrash({ api, show, onRestored, onFailed, say }) {
   const view = document.getElementById("trash-view");
   const back = view.querySelector(".view-back");
   const list = document.getElementById("trash-list");
-  const restoreButton = document.getElementById("restore-button").content.firstElementChild;
   const foot = newFoot();
   list.after(foot);
   let isWhole = false;
@@ -35,22 +53,8 @@ export function setUpTrash({ api, show, onRestored, onFailed, say }) {
     view.dataset.state = isWhole && list.children.length === 0 ? "empty" : "ready";
   }
 
-  function asItem(chat) {
-    const title = chat.title || "Untitled";
-    const item = document.createElement("li");
-    item.className = "deleted";
-    item.dataset.id = chat.id;
-    const name = document.createElement("span");
-    name.className = "deleted-title";
-    name.dir = "auto";
-    name.title = title;
-    name.textContent = title;
-    const button = restoreButton.cloneNode(true);
-    button.setAttribute("aria-label", `Restore ${title}`);
-    button.addEventListener("click", () => restore(chat, item, button));
-    item.append(name, button);
-    return item;
-  }
+  const asItem = (chat) =>
+    deletedItem(chat, (item, button) => restore(chat, item, button));
 
   async function restore(chat, item, button) {
     button.disabled = true;

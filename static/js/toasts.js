@@ -46,7 +46,10 @@ export function toast(message, action) {
     button.type = "button";
     button.className = "toast-action";
     button.textContent = action.label;
+    const before = document.activeElement;
     button.addEventListener("click", () => {
+      // It goes, and the keyboard is to stay on the page.
+      if (button.matches(":focus-visible")) before.focus();
       hide();
       action.press();
     });

@@ -315,3 +315,21 @@ def test_the_reports(alice, server, open_page, axe):
     dave.get_by_label("Password").fill(PASSWORD)
     dave.get_by_role("button", name="Log in").click()
     axe.look(dave, "reports of a manager", exclude=ADMIN)
+
+
+@on_sqlite
+def test_every_component(alice, server, open_page, axe):
+    for name, page in sizes_of(alice, open_page):
+        page.goto(f"{server.url}/components")
+        expect(page.locator(".tool-ask:visible")).to_have_count(1)
+        page.get_by_role("button", name="Show one with a way back").click()
+        axe.look(page, f"components, {name}")
+        page.get_by_role("button", name="Keyboard shortcuts", include_hidden=True).evaluate(
+            "each => each.click()"
+        )
+        axe.look(page, f"a dialog, {name}")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Dark").click()
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert background == "rgb(28, 27, 25)"
+        assert page.evaluate("document.documentElement.scrollWidth") == page.viewport_size["width"]
