@@ -14,8 +14,9 @@ from accounts.models import User
 from assistant.shown import ShownMessage, before
 from chatcore import errors, validation
 from chatcore.schema import errors_of
+from chatcore.validation import Shape
 from conversations.saving import find
-from conversations.shapes import ClientId, Shape
+from conversations.shapes import ClientId
 
 
 class Before(Shape):
