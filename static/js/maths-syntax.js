@@ -11,6 +11,7 @@ const LONGEST_LOOK = 5000;
 const CLOSERS = { "$$": "$$", "\\[": "\\]", "\\(": "\\)" };
 
 const BLOCK_START = /^ {0,3}(\$\$(?!\$)|\\\[)/;
+const BLOCK_WITHIN = /\n {0,3}(?:\$\$|\\\[)/;
 const INLINE_PAIR =
   /^(?:\$\$(?:\\[^]|[^\\$])+\$\$|\\\[(?:\\[^[\]]|[^\\])+?\\\](?!\()|\\\((?:\\[^()]|[^\\])+?\\\))/;
 // As Pandoc reads it: no space inside of the dollars, and no digit behind them.
@@ -63,6 +64,8 @@ const block = {
   /** Where in a paragraph a formula cuts it off. */
   start(text) {
     const limit = Math.min(text.length, LONGEST_LOOK);
+    // Asked for each paragraph of a text, nearly always for nothing.
+    if (!BLOCK_WITHIN.test(text.slice(0, limit + 8))) return undefined;
     for (let at = lineEnd(text, 0); at < limit; ) {
       const end = lineEnd(text, at + 1);
       const line = text.slice(at + 1, end);
@@ -115,10 +118,10 @@ export const mathsExtension = (draw) => ({
   tokenizer: {
     // A formula cuts off the lines of a heading that is underlined, as it does those of a paragraph.
     lheading(text) {
-      const cut = block.start(text.slice(1));
-      if (cut === undefined) return false;
       const heading = this.rules.block.lheading.exec(text);
-      return heading && heading[0].length > cut + 1 ? undefined : false;
+      // Nor is there one for marked.
+      if (!heading) return undefined;
+      return block.start(heading[0].slice(1)) === undefined ? false : undefined;
     },
   },
   // A star or underscore within a formula neither begins nor ends what is slanted around it.
