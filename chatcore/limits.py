@@ -80,6 +80,11 @@ def exports(user_id: object) -> Usage:
     return _count_or_pass("rate-limit:exports", settings.EXPORT_LIMIT, user_id)
 
 
+def imports(user_id: object) -> Usage:
+    """10 imports of chats an hour for each user (IMPORT_LIMIT)."""
+    return _count_or_pass("rate-limit:imports", settings.IMPORT_LIMIT, user_id)
+
+
 def count_login_attempt(email: str, client: str) -> Usage:
     """5 attempts in 15 minutes for each account from each client, until one succeeds (LOGIN_LIMIT).
 
