@@ -1,9 +1,11 @@
 from django.urls import path
 
 from conversations import api
+from conversations.importing.api import ImportView
 
 app_name = "conversations"
 urlpatterns = [
     path("conversations", api.ConversationsView.as_view(), name="conversations"),
     path("conversations/restore", api.RestoreView.as_view(), name="restore"),
+    path("import", ImportView.as_view(), name="import"),
 ]
