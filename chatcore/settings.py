@@ -78,10 +78,10 @@ ROCKETREACH_CACHE_DAYS = ENV.integer_or_off("ROCKETREACH_CACHE_DAYS", 30, minimu
 ASSISTANT_LIMIT = ENV.rate_or_off("ASSISTANT_LIMIT", _Rate(20, 60))
 ROCKETREACH_LIMIT = ENV.rate_or_off("ROCKETREACH_LIMIT", _Rate(100, 60 * 60))
 API_WRITE_LIMIT = ENV.rate_or_off("API_WRITE_LIMIT", _Rate(120, 60))
-EXPORT_LIMIT = ENV.rate_or_off("EXPORT_LIMIT", _Rate(10, 60 * 60))
 IMPORT_LIMIT = ENV.rate_or_off("IMPORT_LIMIT", _Rate(10, 60 * 60))
 # All files of one import together, as they are sent.
 IMPORT_MAX_MB = ENV.integer("IMPORT_MAX_MB", 200, minimum=1, maximum=4096)
+EXPORT_LIMIT = ENV.rate_or_off("EXPORT_LIMIT", _Rate(10, 60 * 60))
 LOGIN_LIMIT = ENV.rate("LOGIN_LIMIT", _Rate(5, 15 * 60))
 # Answers that are made for one person at the same moment.
 RUNNING_LIMIT = ENV.integer_or_off("RUNNING_LIMIT", 10, minimum=1, maximum=1000)

@@ -5,7 +5,7 @@ from conversations.importing.api import ImportView
 
 app_name = "conversations"
 urlpatterns = [
+    path("import", ImportView.as_view(), name="import"),
     path("conversations", api.ConversationsView.as_view(), name="conversations"),
     path("conversations/restore", api.RestoreView.as_view(), name="restore"),
-    path("import", ImportView.as_view(), name="import"),
 ]

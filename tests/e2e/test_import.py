@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.conversations.chatgpt import NOON, answer, as_zip, chat, node, simple
+from tests.e2e.conftest import on_sqlite
 
 pytestmark = pytest.mark.browser
 
@@ -14,6 +15,7 @@ def exported(*chats) -> dict:
     return {"name": "export.zip", "mimeType": "application/zip", "buffer": raw}
 
 
+@on_sqlite
 def test_chats_of_chatgpt_are_imported_and_nothing_comes_twice(alice, server, open_page):
     page = alice
     other_tab = page.context.new_page()
