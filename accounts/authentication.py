@@ -1,12 +1,14 @@
 """Who a program acts as at the REST API: the person of its API token."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+from django.conf import settings
 from django.db import DatabaseError
+from django.http import HttpRequest, parse_cookie
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from knox.crypto import hash_token
 from rest_framework.authentication import get_authorization_header
@@ -63,6 +65,24 @@ def still_valid(request: Request) -> Callable[[], bool]:
     if isinstance(request.auth, ApiToken):
         return partial(_is_valid, request.auth.pk)
     return partial(has_session, request.session.session_key)
+
+
+def is_known(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request with these headers is somebody's, before it is one of Django's.
+
+    For what has to be decided while it is still coming in. Its view asks again.
+    """
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        request = HttpRequest()
+        request.META["HTTP_AUTHORIZATION"] = authorization.decode("latin-1")
+        try:
+            return TokenAuthentication().authenticate(Request(request)) is not None
+        except AuthenticationFailed:
+            return False
+    cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+    session_key = cookies.get(settings.SESSION_COOKIE_NAME, "")
+    return bool(session_key) and has_session(session_key)
 
 
 def _is_valid(token_id: UUID) -> bool:

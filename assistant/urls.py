@@ -16,6 +16,7 @@ urlpatterns = [
     path("settings", settings_page.general, name="settings"),
     path("settings/data", data_page.data, name="data"),
     path("settings/data/export", data_page.export, name="export"),
+    path("settings/data/import", data_page.import_chats, name="import"),
     path("components", components_page.components, name="components"),
     path("c/<str:conversation_id>", views.chat, name="conversation"),
     path("api/assistant/stream", stream.StreamView.as_view(), name="stream"),

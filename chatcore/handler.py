@@ -12,28 +12,34 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.signals import request_started
 from django.http import FileResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
+from django.utils.module_loading import import_string
 
-from chatcore.errors import TooLarge, as_response
+from chatcore.db import in_thread, report_away, store_is_away
+from chatcore.errors import ApiError, StoreAway, TooLarge, Unavailable, as_response
 
 logger = logging.getLogger("chatcore.handler")
 
 # They share one interpreter: with more of them the sockets wait longer for their turn. With fewer,
 # some requests that wait for a busy store would hold up all others.
 THREADS = 16
-# Above what any view takes, each of which has a limit of its own.
+# Above what nearly any view takes, each of which has a limit of its own. The few addresses that
+# take more are in the setting LARGE_BODIES.
 LARGEST_BODY_BYTES = 16 * 1024 * 1024
+# Each of those may have hundreds of megabytes on the disk.
+LARGE_AT_ONCE = 10
 # For a client to take what fits into the buffers, some 64 kB.
 PATIENCE_SECONDS = 30.0
-TOO_LARGE = f"A request may have at most {LARGEST_BODY_BYTES:,} bytes."
 
 
 class Threads:
@@ -84,6 +90,7 @@ class Handler(ASGIHandler):
     def __init__(self, *, threads: int = THREADS) -> None:
         super().__init__()
         self._threads = Threads(threads)
+        self._large = 0
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Synchronous throughout, whatever is asked for, as under WSGI."""
@@ -95,12 +102,31 @@ class Handler(ASGIHandler):
         await self.handle(scope, receive, send)
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        bounded = _Bounded(receive)
+        bounded = _Bounded(receive, partial(self._admit, scope))
+        try:
+            await self._serve(scope, receive, send, bounded)
+        finally:
+            self._large -= bounded.is_large
+
+    async def _admit(self, scope: Any) -> int:
+        """How many bytes this request may have. Raises Unavailable."""
+        most = await _most_bytes(scope)
+        if most <= LARGEST_BODY_BYTES:
+            return most
+        if self._large >= LARGE_AT_ONCE:
+            raise Unavailable(
+                "Many large files are being sent. Try again in a minute.",
+                headers={"Retry-After": "60"},
+            )
+        self._large += 1
+        return most
+
+    async def _serve(self, scope: Any, receive: Any, send: Any, bounded: "_Bounded") -> None:
         try:
             body = await self.read_body(bounded)
         except RequestAborted:
-            if bounded.has_ended:
-                await self.send_response(as_response(TooLarge(TOO_LARGE)), send)
+            if bounded.refusal is not None:
+                await self.send_response(as_response(bounded.refusal), send)
             return
         me = cast("asyncio.Task[None]", asyncio.current_task())
         watcher = asyncio.create_task(_when_gone(receive, me.cancel))
@@ -167,20 +193,56 @@ class Handler(ASGIHandler):
 
 
 class _Bounded:
-    """Ends a body before it fills the disk, on which all of it waits for its view."""
+    """Ends a body before it fills the disk, on which all of it waits for its view.
 
-    def __init__(self, receive: Callable[[], Awaitable[Any]]) -> None:
-        self._receive = receive
+    `admit` says, once it is more than most, how many bytes it may have, or raises an ApiError.
+    """
+
+    def __init__(
+        self, receive: Callable[[], Awaitable[Any]], admit: Callable[[], Awaitable[int]]
+    ) -> None:
+        self._receive, self._admit = receive, admit
         self._bytes = 0
+        self._most = LARGEST_BODY_BYTES
+        self._is_asked = False
+        self.refusal: ApiError | None = None
 
     @property
-    def has_ended(self) -> bool:
-        return self._bytes > LARGEST_BODY_BYTES
+    def is_large(self) -> bool:
+        """Whether it was admitted as larger than most."""
+        return self._most > LARGEST_BODY_BYTES
 
     async def __call__(self) -> Any:
         message = await self._receive()
         self._bytes += len(message.get("body", b""))
-        return {"type": "http.disconnect"} if self.has_ended else message
+        if self._bytes > self._most and not self._is_asked:
+            self._is_asked = True
+            try:
+                self._most = await self._admit()
+            except ApiError as error:
+                self.refusal = error
+        if self._bytes > self._most and self.refusal is None:
+            self.refusal = TooLarge(f"A request may have at most {self._most:,} bytes.")
+        return message if self.refusal is None else {"type": "http.disconnect"}
+
+
+async def _most_bytes(scope: Any) -> int:
+    """More at a few addresses, and only of somebody we know: strangers would fill the disk.
+
+    Raises StoreAway where nobody can be looked up.
+    """
+    location = scope["path"].removeprefix(scope.get("root_path", ""))
+    most: int = settings.LARGE_BODIES.get(location, LARGEST_BODY_BYTES)
+    if most <= LARGEST_BODY_BYTES:
+        return LARGEST_BODY_BYTES
+    is_known: Callable[[dict[bytes, bytes]], bool] = import_string(settings.LARGE_BODIES_OF)
+    try:
+        return most if await in_thread(is_known, dict(scope["headers"])) else LARGEST_BODY_BYTES
+    except Exception as error:
+        if not store_is_away(error):
+            raise
+        report_away(error)
+        raise StoreAway from error
 
 
 def _close_streams(responses: list[HttpResponseBase]) -> None:

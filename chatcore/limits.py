@@ -75,6 +75,11 @@ def api_writes(user_id: object) -> Usage:
     return _count_or_pass("rate-limit:api-writes", settings.API_WRITE_LIMIT, user_id)
 
 
+def imports(user_id: object) -> Usage:
+    """10 imports of chats an hour for each user (IMPORT_LIMIT)."""
+    return _count_or_pass("rate-limit:imports", settings.IMPORT_LIMIT, user_id)
+
+
 def exports(user_id: object) -> Usage:
     """10 exports of all data an hour for each user (EXPORT_LIMIT)."""
     return _count_or_pass("rate-limit:exports", settings.EXPORT_LIMIT, user_id)

@@ -82,6 +82,9 @@ ROCKETREACH_CACHE_DAYS = ENV.integer_or_off("ROCKETREACH_CACHE_DAYS", 30, minimu
 ASSISTANT_LIMIT = ENV.rate_or_off("ASSISTANT_LIMIT", _Rate(20, 60))
 ROCKETREACH_LIMIT = ENV.rate_or_off("ROCKETREACH_LIMIT", _Rate(100, 60 * 60))
 API_WRITE_LIMIT = ENV.rate_or_off("API_WRITE_LIMIT", _Rate(120, 60))
+IMPORT_LIMIT = ENV.rate_or_off("IMPORT_LIMIT", _Rate(10, 60 * 60))
+# All files of one import together, as they are sent.
+IMPORT_MAX_MB = ENV.integer("IMPORT_MAX_MB", 200, minimum=1, maximum=4096)
 EXPORT_LIMIT = ENV.rate_or_off("EXPORT_LIMIT", _Rate(10, 60 * 60))
 SHARED_LINK_LIMIT = ENV.rate_or_off("SHARED_LINK_LIMIT", _Rate(120, 60))
 LOGIN_LIMIT = ENV.rate("LOGIN_LIMIT", _Rate(5, 15 * 60))
@@ -260,6 +263,14 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W005",
     "security.W021",
 ]
+
+# --- Files that people send -----------------------------------------------------------------------
+FILE_UPLOAD_HANDLERS = ["chatcore.uploads.NamelessFiles"]
+# With room for what a form has around its files. chatcore/handler.py keeps all others below 16 MB.
+LARGE_BODIES = dict.fromkeys(
+    ("/settings/data/import", "/api/assistant/import"), (IMPORT_MAX_MB + 1) * 1024 * 1024
+)
+LARGE_BODIES_OF = "accounts.authentication.is_known"
 
 # --- Static files -------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -33,7 +33,7 @@ def decode(raw: bytes) -> Any:
         value = json.loads(raw.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Invalid("The body is not valid JSON.", code="malformed") from error
-    _refuse_what_no_store_takes(value)
+    check_storable(value)
     return value
 
 
@@ -70,7 +70,7 @@ def query(params: Mapping[str, Any], shape: type[Checked]) -> Checked:
         if len(given) > 1:
             raise invalid(name[:64], "may be there only once")
         values[name] = given[0]
-    _refuse_what_no_store_takes(values)
+    check_storable(values)
     return convert(values, shape, strict=False)
 
 
@@ -88,7 +88,7 @@ def fault_of(error: msgspec.ValidationError) -> tuple[str, str]:
     return field, fault
 
 
-def _refuse_what_no_store_takes(root: Any) -> None:
+def check_storable(root: Any) -> None:
     """Raises Invalid for NUL, half of a surrogate pair, and what is too large, deep or many."""
     # Each with where it stands; that is put into words only for a fault.
     todo: list[tuple[Any, _Place | None, int]] = [(root, None, 0)]

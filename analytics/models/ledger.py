@@ -153,7 +153,8 @@ class UsageRecord(Appended):
 class ActivityRecord(Appended):
     """Chats and messages as they were written, by a person or for them. It stays when they go.
 
-    One row for each time that something is written: a question, an answer, a chat that is imported.
+    One row for each time that something is written: a question, an answer, a chat that a
+    program makes. What is imported was written elsewhere, and is not among them.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False, db_column="_id")

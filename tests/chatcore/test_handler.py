@@ -94,7 +94,7 @@ def export(request):
 
 @csrf_exempt
 def size(request):
-    return HttpResponse(str(len(request.body)))
+    return HttpResponse(str(len(request.read())))
 
 
 urlpatterns = [
@@ -256,6 +256,54 @@ async def test_an_upload_without_end_is_ended_before_it_fills_the_disk():
     assert answer.status == 413
     assert json.loads(answer.text)["error"]["code"] == "too_large"
     assert (await get(handler, "/size", b"12")).text == "2"
+
+
+def larger(settings, most: int) -> dict:
+    """Lets /size take more, of whoever has a cookie; and the scope of one who has."""
+    settings.LARGE_BODIES = {"/size": most}
+    settings.LARGE_BODIES_OF = "tests.chatcore.test_handler.has_cookie"
+    return {"headers": [(b"host", b"localhost"), (b"cookie", b"x")]}
+
+
+def has_cookie(headers) -> bool:
+    return b"cookie" in headers
+
+
+async def test_an_address_may_take_more_of_somebody_who_is_known(settings):
+    scope = larger(settings, 30 * 2**20)
+
+    mine = await get(Handler(), "/size", *[b"x" * 2**20] * 20, **scope)
+    mounted = await get(Handler(), "/chat/size", *[b"x" * 2**20] * 20, root_path="/chat", **scope)
+    strangers = await get(Handler(), "/size", *[b"x" * 2**20] * 20)
+    elsewhere = await get(Handler(), "/where", *[b"x" * 2**20] * 20, **scope)
+
+    assert (mine.status, mounted.status) == (200, 200)
+    assert (strangers.status, elsewhere.status) == (413, 413)
+
+
+async def test_a_larger_body_is_ended_at_its_own_limit(settings):
+    scope = larger(settings, 18 * 2**20)
+
+    answer = await get(Handler(), "/size", *[b"x" * 2**20] * 20, **scope)
+
+    assert answer.status == 413
+    assert "18,874,368 bytes" in json.loads(answer.text)["error"]["message"]
+
+
+async def test_only_so_many_large_bodies_are_taken_at_once(settings, monkeypatch):
+    monkeypatch.setattr("chatcore.handler.LARGE_AT_ONCE", 1)
+    scope = larger(settings, 30 * 2**20)
+    handler = Handler()
+    first = Request(handler, "/size", **scope, method="POST")
+    for _ in range(17):
+        await first.send_input({"type": "http.request", "body": b"x" * 2**20, "more_body": True})
+    await until(lambda: handler._large == 1)
+
+    second = await get(handler, "/size", *[b"x" * 2**20] * 20, **scope)
+    await first.send_input({"type": "http.request", "body": b"", "more_body": False})
+
+    assert (second.status, (await first.answer()).status) == (503, 200)
+    assert (await get(handler, "/size", *[b"x" * 2**20] * 20, **scope)).status == 200
 
 
 async def test_no_more_requests_run_at_once_than_there_are_threads():
