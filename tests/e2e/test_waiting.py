@@ -54,7 +54,11 @@ def test_what_cannot_be_had_is_tried_again(alice):
 def test_a_skeleton_stands_for_what_is_on_its_way(alice):
     page = alice
     held: list[Route] = []
-    page.route("**/api/**", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/**", hold)
     trash = page.locator("#trash-view")
 
     page.get_by_role("button", name="Trash", exact=True).click()
