@@ -54,11 +54,7 @@ def components(request: HttpRequest) -> HttpResponse:
         "wrong_form": PreferencesForm(
             {**values, "theme": "sepia", "default_model": "gone"}, models=refs, auto_id="wrong_%s"
         ),
-        "page": {
-            "messages": samples.messages(),
-            "chats": [{**each, "updated_at": each["updated_at"].isoformat()} for each in chats],
-            "maxTextCharacters": MAX_TEXT_CHARACTERS,
-        },
+        "page": {"messages": samples.messages(), "maxTextCharacters": MAX_TEXT_CHARACTERS},
     }
     return render(request, "components.html", context)
 

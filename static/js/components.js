@@ -1,5 +1,6 @@
 // The page of components: fills what scripts fill on the pages, with samples, and sends nothing.
 
+import { createBanner } from "./banner.js";
 import { createChatList } from "./chat-list.js";
 import { createChatMenu } from "./chat-menu.js";
 import { editName } from "./chat-rename.js";
@@ -113,7 +114,7 @@ function newThread(title) {
 function showMessages() {
   for (const [place, title] of THREADS.entries()) {
     const thread = newThread(title);
-    for (const message of page.messages.slice(2 * place, 2 * place + 2)) thread.addStored(message);
+    thread.addStored(page.messages.slice(2 * place, 2 * place + 2));
   }
   const answer = (title) => newThread(title).addAnswer({ id: title, parentId: null });
   newThread("A question that is on its way").addUser({ id: "pending", text: "Are you there?", isPending: true });
@@ -230,10 +231,27 @@ function showFeet() {
   );
 }
 
+// --- Banners ----------------------------------------------------------------------------------
+const TROUBLES = [
+  { name: "redis", label: "Redis", state: "away", since: "sample" },
+  { name: "openai", label: "OpenAI", state: "away", since: "sample" },
+  { name: "anthropic", label: "Anthropic", state: "key_refused", since: "sample" },
+];
+
+function showBanners() {
+  const facts = () => ({ model: "openai:sample", models: ["openai:sample", "groq:sample"], mayAdminister: true });
+  const given = { scroller: document.documentElement, facts, onConnection: nothing, onChooseModel: nothing, onLeft: nothing };
+  for (const area of document.querySelectorAll(".banners")) {
+    const banner = createBanner(area, given);
+    if (area.dataset.connection) banner.connection(area.dataset.connection);
+    else banner.troubles(TROUBLES);
+  }
+}
+
 // --- Where messages are written, and toasts ---------------------------------------------------
 function showComposer() {
   const form = document.getElementById("composer");
-  const composer = createComposer(form, { onSend: nothing, onStop: nothing, maxCharacters: page.maxTextCharacters });
+  const composer = createComposer(form, { onSend: nothing, onStop: nothing, onModel: nothing, maxCharacters: page.maxTextCharacters });
   setUpShortcuts({ composer, stop: nothing, isAnswering: () => false });
   composer.budget("You have used most of your monthly budget: 84%.");
   composer.connection("offline");
@@ -251,6 +269,7 @@ function showToasts() {
 }
 
 showTheme(document.documentElement.dataset.theme);
+showBanners();
 showFeet();
 showSidebar();
 showLists();

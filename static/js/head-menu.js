@@ -11,7 +11,7 @@ export function setUpHeadMenu(conversationId) {
 
   /** The last message that is shown and saved, which is the end of its branch. */
   function leaf() {
-    const shown = [...document.querySelectorAll("#thread > .message:not([hidden])")];
+    const shown = [...document.querySelectorAll("#thread .message:not([hidden])")];
     return shown.findLast((message) => !message.querySelector(".message-actions").hidden)?.dataset.id;
   }
 

@@ -145,6 +145,23 @@ def test_the_chat(alice, server, open_page, axe):
         page.get_by_role("button", name="Edit").first.click()
         page.locator("#head-menu summary").click()
         axe.look(page, f"messages with all that opens, {name}")
+        page.get_by_role("button", name="Share …").click()
+        expect(page.get_by_role("dialog", name="Share this chat")).to_be_visible()
+        # The phone finds the link that was made at the desk.
+        if name == "desktop":
+            axe.look(page, "a chat that is not shared")
+            page.get_by_role("button", name="Make a link").click()
+        link = page.get_by_label("Link", exact=True)
+        expect(link).to_be_visible()
+        axe.look(page, f"a chat that is shared, {name}")
+        page.get_by_role("button", name="Stop sharing").click()
+        axe.look(page, f"whether to stop sharing, {name}")
+        page.goto(link.input_value())
+        expect(page.locator(".shared .message")).to_have_count(14)
+        axe.look(page, f"a shared chat, {name}")
+        page.goto(f"{server.url}/settings/links")
+        page.get_by_label("Stop sharing Every kind").click()
+        axe.look(page, f"links that are shared, {name}")
 
 
 @on_sqlite

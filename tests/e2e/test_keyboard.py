@@ -87,7 +87,7 @@ def test_a_chat_is_led_by_keys_alone(alice, provider):
     assert keys.look() == "Your message"
     keys.go_to("Previous version", "Shift+Tab")
     keys.press("Enter")
-    expect(page.locator(".message-user").last).to_contain_text("Two?")
+    expect(page.locator(".message-user .version-position").last).to_have_text("1/2")
     # That way there is no more; the other one is the next to be pressed.
     assert keys.look() == "Next version"
 

@@ -39,6 +39,8 @@ def share(page: Page) -> str:
     open_dialog(page)
     page.get_by_role("button", name="Make a link").click()
     expect(page.get_by_label("Link", exact=True)).to_be_focused()
+    # It ends with the message that is shown last.
+    expect(page.get_by_role("button", name="Update to the latest")).to_be_hidden()
     return page.get_by_label("Link", exact=True).input_value()
 
 
