@@ -2,7 +2,7 @@
 
 import msgspec
 
-from conversations.shapes import Shape
+from chatcore.validation import Shape
 
 
 class SkippedChat(Shape):
