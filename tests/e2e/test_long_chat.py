@@ -22,6 +22,16 @@ def scroll_to(page: Page, place: str) -> None:
     page.locator("#thread-scroll").evaluate(f"each => {{ each.scrollTop = {place}; }}")
 
 
+def opened(open_page, server, count: int, viewport=DESKTOP) -> Page:
+    """A chat with this many messages, at its end."""
+    page = open_page(viewport=viewport)
+    make_first_account(page, server)
+    add_long_chat(server, count)
+    page.goto(f"{server.url}/c/long-{count}")
+    expect(message(page, count)).to_be_in_viewport()
+    return page
+
+
 def message(page: Page, number: int):
     return page.locator(f'.message[data-id="m{number}"]')
 
@@ -31,13 +41,8 @@ def message(page: Page, number: int):
 def test_a_long_chat_is_read_to_its_beginning_with_few_messages_in_the_page(
     server, open_page, viewport
 ):
-    page = open_page(viewport=viewport)
-    make_first_account(page, server)
-    add_long_chat(server, 400)
+    page = opened(open_page, server, 400, viewport)
 
-    page.goto(f"{server.url}/c/long-400")
-
-    expect(message(page, 400)).to_be_in_viewport()
     assert page.locator(".message").count() == 40
     most = 0
     for _ in range(40):
@@ -58,11 +63,7 @@ def test_a_long_chat_is_read_to_its_beginning_with_few_messages_in_the_page(
 
 @on_sqlite
 def test_what_is_read_stays_where_it_is_as_earlier_messages_come(server, open_page):
-    page = open_page(viewport=DESKTOP)
-    make_first_account(page, server)
-    add_long_chat(server, 200)
-    page.goto(f"{server.url}/c/long-200")
-    expect(message(page, 200)).to_be_in_viewport()
+    page = opened(open_page, server, 200)
     held = []
 
     def hold(route) -> None:
@@ -83,11 +84,7 @@ def test_what_is_read_stays_where_it_is_as_earlier_messages_come(server, open_pa
 
 @on_sqlite
 def test_earlier_messages_that_do_not_come_are_asked_for_again(server, open_page):
-    page = open_page(viewport=DESKTOP)
-    make_first_account(page, server)
-    add_long_chat(server, 100)
-    page.goto(f"{server.url}/c/long-100")
-    expect(message(page, 100)).to_be_in_viewport()
+    page = opened(open_page, server, 100)
     page.route(
         "**/api/assistant/earlier*",
         lambda route: route.fulfill(status=200, content_type="application/json", body="null"),
@@ -101,11 +98,7 @@ def test_earlier_messages_that_do_not_come_are_asked_for_again(server, open_page
 
 @on_sqlite
 def test_a_question_far_up_is_edited_and_its_versions_are_switched(server, open_page):
-    page = open_page(viewport=DESKTOP)
-    make_first_account(page, server)
-    add_long_chat(server, 200)
-    page.goto(f"{server.url}/c/long-200")
-    expect(message(page, 200)).to_be_in_viewport()
+    page = opened(open_page, server, 200)
     for _ in range(20):
         scroll_to(page, "0")
         page.wait_for_timeout(50)
