@@ -46,9 +46,10 @@ export function createBranch({ thread, scroller, list, chatId }) {
   // The message that this tab showed last before it was reloaded, until its branch is there again.
   let awaited = null;
 
+  const foot = list.parentElement.insertBefore(newFoot(), list);
   const earlier = createPager({
     scroller,
-    foot: list.parentElement.insertBefore(newFoot(), list),
+    foot,
     ahead: LOAD_BEFORE_TOP,
     async load(messageId, signal) {
       const query = new URLSearchParams({ conversationId: chatId(), messageId });
@@ -82,6 +83,8 @@ export function createBranch({ thread, scroller, list, chatId }) {
     /** Another branch comes, the one with this message. */
     wait(leaf) {
       awaited = leaf;
+      // Until what comes settles the pager.
+      foot.querySelector(".skeleton").hidden = false;
     },
     /** The end of a branch as it is stored. What is shown of it already stays as it is. */
     show(stored) {
