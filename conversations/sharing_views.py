@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.clients import client_address
 from accounts.sessions import person
-from chatcore import error_pages, limits
+from chatcore import limits
 from conversations import shared_chats
 from conversations.models import SharedLink
 from conversations.sharing import OFF
@@ -38,8 +38,9 @@ def _unlisted(view: View) -> View:
     def unlisted(request: HttpRequest, token: str) -> HttpResponseBase:
         try:
             response = view(request, token)
-        except Http404 as error:
-            response = error_pages.not_found(request, error)
+        except Http404:
+            # Whatever the reason is: nobody learns which links there are.
+            response = render(request, "sharing/gone.html", status=404)
         for name, value in HEADERS.items():
             response.headers[name] = value
         return response

@@ -11,6 +11,7 @@ from django.db import IntegrityError
 from accounts.models import User
 from chatcore import writes
 from chatcore.db import in_transaction, store_is_away
+from chatcore.rows import Row
 from conversations import pages, signals
 from conversations.importing import chatgpt, own
 from conversations.importing.chats import FoundChat, Unusable, is_client_id, title_of
@@ -70,8 +71,9 @@ class Import:
             return
         try:
             # Before it is put into shape, which is most of the work.
-            if self._is_there(kind, chat):
+            if (there := self._found(kind, chat)) is not None:
                 self.report.already_there += 1
+                self.report.already_in_trash += there["deleted_at"] is not None
             else:
                 self._keep(self._convert(kind, chat))
         except Unusable as error:
@@ -84,12 +86,12 @@ class Import:
                 self._has_complained = True
             self._skip(chat, "It could not be imported. The server's log says why.")
 
-    def _is_there(self, kind: Kind, chat: Any) -> bool:
-        """In the trash or changed as it may be. False for what has no id that can be told."""
+    def _found(self, kind: Kind, chat: Any) -> Row | None:
+        """What is there, changed as it may be. None also for what has no id that can be told."""
         if not isinstance(chat, dict):
-            return False
+            return None
         name = chatgpt.id_of(chat, self._user.pk) if kind == "chatgpt" else chat.get("id")
-        return is_client_id(name) and _exists(self._user, cast(str, name))
+        return _find(self._user, cast(str, name)) if is_client_id(name) else None
 
     def _convert(self, kind: Kind, chat: Any) -> FoundChat:
         if isinstance(chat, TooLargeChat):
@@ -119,8 +121,9 @@ class Import:
             self.report.skipped_chats.append(SkippedChat(title_of(title), reason))
 
 
-def _exists(user: User, client_id: str) -> bool:
-    return pages.find(user.pk, client_id, ("id",)) is not None
+def _find(user: User, client_id: str) -> Row | None:
+    """In the trash as well."""
+    return pages.find(user.pk, client_id, ("id", "deleted_at"))
 
 
 def keep(user: User, found: FoundChat, now: datetime) -> Conversation | None:
@@ -145,7 +148,7 @@ def keep(user: User, found: FoundChat, now: datetime) -> Conversation | None:
     try:
         in_transaction(partial(_insert, conversation, rows))
     except IntegrityError:
-        if not _exists(user, found.client_id):
+        if _find(user, found.client_id) is None:
             raise
         return None
     return conversation

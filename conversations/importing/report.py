@@ -15,13 +15,15 @@ class SkippedChat(Shape):
 class ImportReport(Shape):
     """What has come of an import. `imported`, `alreadyThere` and `skipped` are numbers of chats.
 
-    Of the imported ones `inTrash` were in the trash of the export. `messages` were imported, of
-    which `shortenedMessages` were too long to be taken whole. `skippedChats` names the first of the
-    skipped ones. `problem` is null, or says why the import ended before the end of its files.
+    Of those that were there `alreadyInTrash` are in the trash. Of the imported ones `inTrash` were
+    in the trash of the export. `messages` were imported, of which `shortenedMessages` were too long
+    to be taken whole. `skippedChats` names the first of the skipped ones. `problem` is null, or
+    says why the import ended before the end of its files.
     """
 
     imported: int = 0
     already_there: int = 0
+    already_in_trash: int = 0
     skipped: int = 0
     messages: int = 0
     in_trash: int = 0

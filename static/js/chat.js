@@ -141,7 +141,7 @@ function ask(frame, edited = null) {
 /** Whether an answer is on its way, which has to end first. The person is told. */
 function isBusy() {
   const isAnswering = pending !== null || running !== null;
-  if (isAnswering) composer.notice("Wait until the answer is complete, or stop it.");
+  if (isAnswering) composer.sayBusy();
   return isAnswering;
 }
 

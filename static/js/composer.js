@@ -13,6 +13,8 @@ const AWAY = {
   "logged-out": "You are logged out. Your text is kept: log in again to send it.",
 };
 
+const BUSY = "Wait until the answer is complete, or stop it.";
+
 export function createComposer(form, { onSend, onStop, onModel, maxCharacters }) {
   const text = form.querySelector("textarea");
   const model = createModelPicker(form.querySelector("#model-picker"), onModel);
@@ -63,6 +65,7 @@ export function createComposer(form, { onSend, onStop, onModel, maxCharacters })
 
   function submit() {
     const content = text.value;
+    if (isAnswering && /\S/.test(content)) notice(BUSY);
     if (isAnswering || sendButton.disabled) return;
     text.value = "";
     saveModel(model.value);
@@ -117,6 +120,8 @@ export function createComposer(form, { onSend, onStop, onModel, maxCharacters })
     models: model.refs,
     chooseModel: model.open,
     notice,
+    /** Say that nothing can be asked before the answer is complete. */
+    sayBusy: () => notice(BUSY),
     focus,
     /** Begin with what was typed in this chat before and not sent. */
     open(id) {
@@ -138,6 +143,7 @@ export function createComposer(form, { onSend, onStop, onModel, maxCharacters })
     },
     answering(value) {
       isAnswering = value;
+      if (!isAnswering && noticeLine.textContent === BUSY) notice("");
       update();
     },
     /** How the connection is: "ready", "waiting", "offline" or "logged-out". */

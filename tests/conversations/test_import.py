@@ -28,6 +28,7 @@ ADDRESS = "/api/assistant/import"
 NOTHING = {
     "imported": 0,
     "alreadyThere": 0,
+    "alreadyInTrash": 0,
     "skipped": 0,
     "messages": 0,
     "inTrash": 0,
@@ -231,7 +232,7 @@ def test_a_chat_that_was_changed_or_is_in_the_trash_is_left_alone(bob):
 
     report = send(bob, given)[1]
 
-    assert report == {**NOTHING, "alreadyThere": 2}
+    assert report == {**NOTHING, "alreadyThere": 2, "alreadyInTrash": 1}
     assert Api(bob).get()[1]["conversations"][0]["title"] == "Renamed"
     assert len(Api(bob).ids(deleted=True)) == 1
 

@@ -186,7 +186,14 @@ def test_escape_stops_the_answer_from_the_message_field(alice, provider):
     ask(page, "Go on for ever.")
     expect(answers(page)).to_contain_text("word word")
     expect(field(page)).to_be_focused()
+    notice = page.get_by_text("Wait until the answer is complete, or stop it.")
 
+    # What is asked meanwhile stays where it is, and says why.
+    page.keyboard.type("And then?")
+    page.keyboard.press("Enter")
+    expect(notice).to_be_visible()
+    expect(field(page)).to_have_value("And then?")
     page.keyboard.press("Escape")
+    expect(notice).to_be_hidden()
 
     expect(page.get_by_text("You stopped this answer.")).to_be_visible()

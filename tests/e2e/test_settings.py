@@ -15,9 +15,14 @@ pytestmark = pytest.mark.browser
 @on_sqlite
 def test_a_theme_holds_on_every_page_and_on_a_phone(alice, server, open_page):
     page = alice
+    # A second click closes the menu, and does not log out.
+    page.locator(".account summary").dblclick()
+    expect(page.get_by_role("link", name="Settings")).to_be_hidden()
     page.locator(".account summary").click()
     page.get_by_role("link", name="Settings").click()
     page.get_by_label("Dark").check()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.get_by_role("button", name="Save")).to_be_in_viewport()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_have_text("Your settings are saved.")
 

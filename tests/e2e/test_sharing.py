@@ -101,7 +101,7 @@ def test_a_colleague_reads_what_was_shared_until_it_is_ended(alice, server, prov
     # In a tab whose complaint of a page that is not there is none of ours.
     again = bob.context.new_page()
     assert again.goto(address).status == 404
-    expect(again.get_by_role("heading", level=1)).to_have_text("Not here")
+    expect(again.get_by_role("heading", level=1)).to_have_text("Nothing behind this link")
 
 
 @on_sqlite
