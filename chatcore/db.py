@@ -125,6 +125,9 @@ def store_is_away(error: BaseException) -> bool:
     """Whether the store cannot be reached or is busy, so that the same may work later."""
     if isinstance(error, OperationalError | InterfaceError):
         return not _is_wrong_sql(error.__cause__)
+    # One that outlasted all attempts; on SQLite the lock that does is an OperationalError.
+    if isinstance(error, DatabaseError) and _is_write_conflict(error):
+        return True
     # The driver's own errors come through where a long result is read on.
     return _mongodb_is_away(error.__cause__ if isinstance(error, DatabaseError) else error)
 

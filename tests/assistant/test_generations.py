@@ -316,8 +316,10 @@ async def test_an_answer_waits_for_a_store_that_is_away(bob, registry, monkeypat
     provider.say(TextDelta("Hi."), Finished("stop"))
     await until(lambda: not generation.is_running)
 
-    assert len(tries) == 3
+    # On MongoDB the timer, which saves so often here, may be in the way of the third one as well.
+    assert len(tries) >= 3
     assert (await saved_answer()).content == "Hi."
+    assert generation.status == "done"
 
 
 async def test_an_answer_that_the_store_refuses_is_saved_without_its_tools(
