@@ -57,22 +57,24 @@ export function setUpTrash({ api, show, onRestored, onFailed, say }) {
     deletedItem(chat, (item, button) => restore(chat, item, button));
 
   async function restore(chat, item, button) {
-    button.disabled = true;
+    if (button.ariaDisabled) return;
+    // Not `disabled`, which would lose the focus.
+    button.ariaDisabled = "true";
     try {
       await api.restore(chat.id);
     } catch (error) {
-      button.disabled = false;
-      button.focus();
+      button.ariaDisabled = null;
       onFailed(error);
       return;
     }
-    // Where its frame was quicker, the focus has gone on already.
-    if (item.isConnected) drop(item, { isFocused: true });
+    // Unless its frame was quicker.
+    if (item.isConnected) drop(item);
     say(`${chat.title || "Untitled"} is among your chats again.`);
     onRestored(chat);
   }
 
-  function drop(item, { isFocused }) {
+  function drop(item) {
+    const isFocused = item.contains(document.activeElement);
     const neighbour = item.nextElementSibling ?? item.previousElementSibling;
     gone.add(item.dataset.id);
     item.remove();
@@ -123,8 +125,7 @@ export function setUpTrash({ api, show, onRestored, onFailed, say }) {
     remove(id) {
       gone.add(id);
       const item = itemOf(id);
-      // A button that is pressed at this moment has lost the focus, as it waits.
-      if (item) drop(item, { isFocused: item.contains(document.activeElement) || item.querySelector("button").disabled });
+      if (item) drop(item);
     },
     /** What was missed is not known. */
     catchUp() {

@@ -45,7 +45,7 @@ def test_a_long_chat_is_read_to_its_beginning_with_few_messages_in_the_page(
 
     assert page.locator(".message").count() == 40
     most = 0
-    for _ in range(40):
+    for _ in range(300):
         scroll_to(page, "0")
         page.wait_for_timeout(50)
         most = max(most, page.locator(".message").count())
@@ -99,7 +99,7 @@ def test_earlier_messages_that_do_not_come_are_asked_for_again(server, open_page
 @on_sqlite
 def test_a_question_far_up_is_edited_and_its_versions_are_switched(server, open_page):
     page = opened(open_page, server, 200)
-    for _ in range(20):
+    for _ in range(300):
         scroll_to(page, "0")
         page.wait_for_timeout(50)
         if message(page, 101).count():
