@@ -204,5 +204,6 @@ def _message(message: Message, versions: Versions) -> ShownMessage:
         "status": message.status,
         "error": message.error,
         "createdAt": message.created_at.isoformat(),
-        "siblings": versions[message.parent_id],
+        # One that was given another parent at this moment stands alone.
+        "siblings": versions.get(message.parent_id, [message.client_id]),
     }

@@ -38,6 +38,8 @@ THREADS = 16
 LARGEST_BODY_BYTES = 16 * 1024 * 1024
 # Each of those may have hundreds of megabytes on the disk.
 LARGE_AT_ONCE = 10
+# They have no place for ever: 200 MB arrive in this time at 2 Mbit/s.
+LARGE_SECONDS = 15 * 60.0
 # For a client to take what fits into the buffers, some 64 kB.
 PATIENCE_SECONDS = 30.0
 
@@ -205,6 +207,7 @@ class _Bounded:
         self._bytes = 0
         self._most = LARGEST_BODY_BYTES
         self._is_asked = False
+        self._until: float | None = None
         self.refusal: ApiError | None = None
 
     @property
@@ -213,12 +216,20 @@ class _Bounded:
         return self._most > LARGEST_BODY_BYTES
 
     async def __call__(self) -> Any:
-        message = await self._receive()
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            self.refusal = Unavailable(
+                f"The file did not arrive within {LARGE_SECONDS // 60:.0f} minutes."
+            )
+            return {"type": "http.disconnect"}
         self._bytes += len(message.get("body", b""))
         if self._bytes > self._most and not self._is_asked:
             self._is_asked = True
             try:
                 self._most = await self._admit()
+                self._until = asyncio.get_running_loop().time() + LARGE_SECONDS
             except ApiError as error:
                 self.refusal = error
         if self._bytes > self._most and self.refusal is None:

@@ -266,6 +266,8 @@ SILENCED_SYSTEM_CHECKS = [
 
 # --- Files that people send -----------------------------------------------------------------------
 FILE_UPLOAD_HANDLERS = ["chatcore.uploads.NamelessFiles"]
+# One more than an import takes, so that it can say how many it takes.
+DATA_UPLOAD_MAX_NUMBER_FILES = 101
 # With room for what a form has around its files. chatcore/handler.py keeps all others below 16 MB.
 LARGE_BODIES = dict.fromkeys(
     ("/settings/data/import", "/api/assistant/import"), (IMPORT_MAX_MB + 1) * 1024 * 1024

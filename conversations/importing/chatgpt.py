@@ -32,7 +32,6 @@ from conversations.models import (
     Message,
     MessageRole,
     MessageStatus,
-    as_text_part,
     title_from,
 )
 
@@ -199,13 +198,15 @@ def _messages(
 
 
 def _message(said: Sequence[_Said]) -> Message:
-    parts: list[dict[str, Any]] = []
+    # Joined once: an answer may have thousands of steps.
+    runs: list[tuple[str, list[str]]] = []
     for each in said:
         for kind, text in (("reasoning", each.reasoning), ("text", each.text)):
-            if text and parts and parts[-1]["type"] == kind:
-                parts[-1]["text"] += f"\n\n{text}"
+            if text and runs and runs[-1][0] == kind:
+                runs[-1][1].append(text)
             elif text:
-                parts.append(as_text_part(text) if kind == "text" else {"type": kind, "text": text})
+                runs.append((kind, [text]))
+    parts = [{"type": kind, "text": "\n\n".join(texts)} for kind, texts in runs]
     last = said[-1]
     model = next((each.model for each in reversed(said) if each.model), "")
     return Message(

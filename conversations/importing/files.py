@@ -9,17 +9,25 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import SEEK_END
 from typing import Any, BinaryIO, cast
 
 from chatcore import errors
-from conversations.importing.json_chats import Damaged, Document, Kind, NewerExport
+from conversations.importing.json_chats import CHAT_BYTES, Damaged, Document, Kind, NewerExport
 
 MOST_FILES = 100
 # The list of what is in a zip, which is read whole: of some 40,000 files with long names.
 DIRECTORY_BYTES = 4 * 1024 * 1024
 MOST_DOCUMENTS = 500
-# JSON shrinks to a fifth or less; what shrinks to much less is made for harm.
-UNPACKED_TO_PACKED = 5
+# Of all zips of an import together: what is in them is in memory until it ends.
+MOST_ENTRIES = 50_000
+# Which documents have chats is told by the first one in each, before the import has its turn.
+RECOGNISED_BYTES = CHAT_BYTES + 8 * 1024 * 1024
+# JSON shrinks to a fifth or a tenth; what shrinks to much less is made for harm.
+UNPACKED_TO_SENT = 20
+SMALL_BYTES = 64 * 1024 * 1024
+# Of what may be sent at most.
+UNPACKED_TO_MOST = 5
 
 ACCEPTED = (
     "Choose the zip of ChatGPT's data export, a conversations.json out of it, or a JSON file that"
@@ -34,15 +42,24 @@ _BROKEN = (
 
 
 class Budget:
-    """How many bytes may still be read, of all files of an import together."""
+    """How much may still be read, of all files of an import together."""
 
     def __init__(self, most: int) -> None:
         self.left = most
+        self._entries_left = MOST_ENTRIES
 
     def take(self, size: int) -> None:
         self.left -= size
         if self.left < 0:
             raise Damaged("it is larger, unpacked, than an import may be")
+
+    def take_entries(self, count: int) -> None:
+        self._entries_left -= count
+        if self._entries_left < 0:
+            raise _invalid(
+                f"There are more than {MOST_ENTRIES:,} files in these zips. Choose fewer of them.",
+                "too_many_files",
+            )
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,14 @@ def opened(source: Source, budget: Budget) -> Iterator[Document]:
     """Raises Damaged, here and while it is read."""
     with _stream(source.file, source.member, budget) as stream:
         yield Document(stream)
+
+
+def budget_of(files: Sequence[BinaryIO], most_sent: int) -> Budget:
+    """What may be read of these files. Raises TooLarge if they are more than may be sent."""
+    sent = sum(each.seek(0, SEEK_END) for each in files)
+    if sent > most_sent:
+        raise errors.TooLarge(f"At most {most_sent // 2**20} MB can be imported at once.")
+    return Budget(min(UNPACKED_TO_MOST * most_sent, max(SMALL_BYTES, UNPACKED_TO_SENT * sent)))
 
 
 def recognise(files: Sequence[BinaryIO], budget: Budget) -> list[Source]:
@@ -95,6 +120,7 @@ def _of_zip(file: BinaryIO, budget: Budget) -> list[Source]:
         archive = zipfile.ZipFile(cast(Any, _Bounded(file)))
     except _BROKEN as error:
         raise _broken_zip() from error
+    budget.take_entries(len(archive.filelist))
     found = []
     for member in _documents_in(archive):
         if member.flag_bits & _ENCRYPTED:

@@ -20,8 +20,8 @@ CHAT_VALUES = 1_000_000
 MAX_DEPTH = 200
 # Of one text, which the parser keeps whole until its end, or of blanks.
 LONGEST_VALUE_BYTES = CHAT_BYTES
-# Of our own export, what stands before its chats.
-HEAD_BYTES = 1024 * 1024
+# Of our own export, what stands before its chats: prompts above all, a hundred of 8,000 characters.
+HEAD_BYTES = 8 * 1024 * 1024
 _PIECE_BYTES = 64 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -139,12 +139,12 @@ class Document:
     def _recognise_list(self) -> Kind | None:
         """ChatGPT's is a list of chats, each with a `mapping`; no other list is."""
         event = self._next()
-        if event[0] == "end_array":
+        if event[0] != "start_map":
             return None
         first = self._value(event)
         self._first = [first]
-        is_chat = isinstance(first, dict) and isinstance(first.get("mapping"), dict)
-        return "chatgpt" if is_chat or isinstance(first, TooLargeChat) else None
+        is_chat = isinstance(first, TooLargeChat) or isinstance(first.get("mapping"), dict)
+        return "chatgpt" if is_chat else None
 
     def _recognise_export(self) -> Kind | None:
         """Ours names its format and version before its chats; up to these it is read."""
@@ -186,7 +186,9 @@ class Document:
         try:
             event: Event = next(self._events)
         except (ijson.JSONError, UnicodeError, ValueError) as error:
-            raise Damaged("it is no whole and valid JSON document") from error
+            raise Damaged(
+                "it is no whole and valid JSON document, or has a number too large to be read"
+            ) from error
         except StopIteration as error:
             raise Damaged("it ends before its end") from error
         self._pieces.silent = 0

@@ -9,7 +9,7 @@ from typing import Any, cast
 from django.db import IntegrityError
 
 from accounts.models import User
-from chatcore import writes
+from chatcore import rows, writes
 from chatcore.db import in_transaction, store_is_away
 from chatcore.rows import Row
 from conversations import pages, signals
@@ -24,6 +24,10 @@ MOST_NAMED = 100
 _BATCH = 500
 
 logger = logging.getLogger("chatcore.imports")
+
+
+class _Gone(Exception):
+    """The person was deleted or deactivated meanwhile."""
 
 
 class Import:
@@ -45,6 +49,8 @@ class Import:
         try:
             for source in self._sources:
                 self._read(source, beat)
+        except _Gone:
+            self.report.problem = "The account is not active any more."
         except Exception as error:
             if store_is_away(error):
                 logger.warning("An import ended early (%s)", type(error).__name__)
@@ -79,7 +85,7 @@ class Import:
         except Unusable as error:
             self._skip(chat, str(error))
         except Exception as error:
-            if store_is_away(error):
+            if store_is_away(error) or isinstance(error, _Gone):
                 raise
             if not self._has_complained:  # once: it may be every chat
                 logger.exception("A chat could not be imported")
@@ -144,9 +150,9 @@ def keep(user: User, found: FoundChat, now: datetime) -> Conversation | None:
         # From now on it stays there as long as anything else does.
         deleted_at=now if found.is_deleted else None,
     )
-    rows = _rows(conversation, found.messages)
+    messages = _rows(conversation, found.messages)
     try:
-        in_transaction(partial(_insert, conversation, rows))
+        in_transaction(partial(_insert, conversation, messages))
     except IntegrityError:
         if _find(user, found.client_id) is None:
             raise
@@ -161,7 +167,10 @@ def _rows(conversation: Conversation, messages: Sequence[Message]) -> list[dict[
     return [{name: getattr(each, name) for name in names} for each in messages]
 
 
-def _insert(conversation: Conversation, rows: Sequence[dict[str, Any]]) -> None:
+def _insert(conversation: Conversation, messages: Sequence[dict[str, Any]]) -> None:
+    # MongoDB would keep chats of somebody who is not there any more, and nobody would find them.
+    if not rows.read(User, ("id",), equal={"id": conversation.user_id, "is_active": True}, limit=1):
+        raise _Gone
     conversation.save(force_insert=True)
-    for begin in range(0, len(rows), _BATCH):
-        writes.insert_each(Message, rows[begin : begin + _BATCH])
+    for begin in range(0, len(messages), _BATCH):
+        writes.insert_each(Message, messages[begin : begin + _BATCH])

@@ -25,6 +25,7 @@ from conversations.models import Message
 from conversations.shapes import ClientId, Count
 
 _MOST_TOOLS = 200
+_LONGEST_FAULT = 100
 
 
 class _Message(Struct, rename="camel"):
@@ -77,7 +78,9 @@ def _message(
         each = msgspec.convert(given, _Message)
     except msgspec.ValidationError as error:
         field, fault = validation.fault_of(error)
-        raise Unusable(f"Of message {number}, {field or 'the whole'}: {fault}.") from error
+        # Both have what the file says in them, of whatever length.
+        where = field[:_LONGEST_FAULT] or "the whole"
+        raise Unusable(f"Of message {number}, {where}: {fault[:_LONGEST_FAULT]}.") from error
     return Message(
         client_id=each.id,
         # One that is missing, or comes later, would lead nowhere.

@@ -20,7 +20,7 @@ from django.db import connections
 
 from accounts.models import User
 from chatcore import errors
-from conversations.importing.files import UNPACKED_TO_PACKED, Budget, recognise
+from conversations.importing.files import RECOGNISED_BYTES, Budget, budget_of, recognise
 from conversations.importing.keeping import Import
 from conversations.importing.report import ImportReport
 
@@ -44,24 +44,27 @@ def lock_key(user_id: UUID) -> str:
 def begin(user: User, files: Sequence[BinaryIO], now: datetime) -> "Future[ImportReport]":
     """Start an import; the files are closed when it ends, or cannot begin.
 
-    Raises Invalid for files without chats, Conflict while another one runs, and Unavailable.
+    Raises Invalid for files without chats, TooLarge, Conflict while another one runs, and
+    Unavailable.
     """
     with ExitStack() as stack:
         for file in files:
             stack.callback(file.close)
-        sources = recognise(files, _budget())
+        budget = budget_of(files, settings.IMPORT_MAX_MB * 1024 * 1024)
+        # Before anything is read: the files of one person keep one thread busy at most.
         if not cache.add(lock_key(user.pk), 1, LOCK_SECONDS):
             raise errors.Conflict(
                 "An import of yours is still running. Wait until it has ended.",
                 code="import_running",
             )
         stack.callback(cache.delete, lock_key(user.pk))
+        sources = recognise(files, Budget(RECOGNISED_BYTES))
         if not _waiting.acquire(blocking=False):
             raise errors.Unavailable(
                 "Many people are importing. Try again in a minute.", headers={"Retry-After": "60"}
             )
         stack.callback(_waiting.release)
-        work = Import(user, sources, _budget(), now)
+        work = Import(user, sources, budget, now)
         future: Future[ImportReport] = Future()
         future.set_running_or_notify_cancel()
         held = stack.pop_all()
@@ -76,10 +79,6 @@ def begin(user: User, files: Sequence[BinaryIO], now: datetime) -> "Future[Impor
             held.close()
             raise
     return future
-
-
-def _budget() -> Budget:
-    return Budget(UNPACKED_TO_PACKED * settings.IMPORT_MAX_MB * 1024 * 1024)
 
 
 class _Heart:

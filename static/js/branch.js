@@ -54,6 +54,7 @@ export function createBranch({ thread, scroller, list, chatId }) {
     async load(messageId, signal) {
       const query = new URLSearchParams({ conversationId: chatId(), messageId });
       const found = await ask(`${list.dataset.earlierUrl}?${query}`, { signal });
+      if (!found) throw new Error("The messages could not be loaded.");
       return { messages: found.messages, nextCursor: leadsTo(found.messages) };
     },
     onPage(page) {
@@ -73,6 +74,8 @@ export function createBranch({ thread, scroller, list, chatId }) {
   return {
     isEmpty: () => messages.length === 0 && awaited === null,
     lastId: () => messages.at(-1)?.id ?? awaited,
+    /** From where on the server is to say what is stored. */
+    syncId: () => awaited ?? messages.at(-1)?.id ?? null,
     find: (id) => messages.find((message) => message.id === id),
     /** The message that follows this one; null is what stands before the first. */
     following: (parentId) => messages.find((message) => message.parentId === parentId),

@@ -32,7 +32,7 @@ const sidebar = setUpSidebar({
     if (id === conversationId) showTitle(title);
   },
 });
-const headMenu = setUpHeadMenu(page.conversationId);
+const headMenu = setUpHeadMenu(page.conversationId, leaf);
 // {frame, question?, replaced, edited?, isSent, isStopped?}: not yet known to be saved
 let pending = null;
 let branchAsked = null; // {message, to, name}: the version that somebody wants to see
@@ -71,7 +71,7 @@ const composer = createComposer(form, {
 });
 
 const banner = createBanner(document.getElementById("banner"), {
-  scroller: document.getElementById("thread-scroll"),
+  scroller,
   facts: () => ({ model: composer.model, models: composer.models, mayAdminister: page.mayAdminister }),
   onConnection: composer.connection,
   onChooseModel: composer.chooseModel,
@@ -87,10 +87,15 @@ setUpShortcuts({
 
 const usage = setUpUsage({ onBudget: (sentence) => composer.budget(sentence) });
 
-/** What is known to be stored of the branch that is shown outlives a reload of this tab. */
+/** What is known to be stored last of the branch that is shown. */
+function leaf() {
+  return branch.newestBut([pending?.question, running?.answer])?.id;
+}
+
+/** It outlives a reload of this tab. */
 function rememberBranch() {
-  const newest = branch.newestBut([pending?.question, running?.answer]);
-  if (page.conversationId !== null && newest) saveLeaf(page.conversationId, newest.id);
+  const newest = leaf();
+  if (page.conversationId !== null && newest) saveLeaf(page.conversationId, newest);
 }
 
 function update() {
@@ -303,7 +308,7 @@ function follow(answer) {
 /** What other tabs did while nothing could be heard of it. */
 function catchUp() {
   if (!mayHaveMissed || pending !== null || running !== null || page.conversationId === null) return;
-  mayHaveMissed = !socket.send({ type: "sync", conversationId, messageId: branch.lastId() });
+  mayHaveMissed = !socket.send({ type: "sync", conversationId, messageId: branch.syncId() });
 }
 
 function onConversation(frame) {
@@ -313,8 +318,9 @@ function onConversation(frame) {
     return;
   }
   sidebar.raise(conversationId, frame.title, { isCurrent: true });
-  const asked = branchAsked;
-  branchAsked = null;
+  // It may be the answer to a sync, and the one to that question still on its way.
+  const asked = frame.messages.some(({ id }) => id === branchAsked?.to) ? branchAsked : null;
+  if (asked) branchAsked = null;
   if (asked) showBranch(frame.messages, asked);
   else show(frame.messages);
   if (frame.running) follow(frame.running);
@@ -430,6 +436,7 @@ function onState(state) {
 
 /** Say again what may not have arrived. Asked twice it is answered once: a request has an id. */
 function goOn() {
+  branchAsked = null;
   if (pending) pending.isSent = socket.send(pending.frame);
   if (running) {
     const { generationId, seq } = running;
@@ -472,14 +479,14 @@ const socket = openSocket(`${scheme}//${location.host}/ws/assistant`, {
   onFrame: (frame) => handlers[frame.type]?.(frame),
 });
 
-const leaf = page.conversationId && loadLeaf(page.conversationId);
-if (!leaf || page.messages.some(({ id }) => id === leaf)) {
+const shownBefore = page.conversationId && loadLeaf(page.conversationId);
+if (!shownBefore || page.messages.some(({ id }) => id === shownBefore)) {
   show(page.messages);
   // It is attached to when the socket is ready.
   if (page.running) begin(page.running);
 } else {
   // This tab shows another branch, which comes when the socket is ready.
-  branch.wait(leaf);
+  branch.wait(shownBefore);
 }
 composer.open(conversationId);
 restorePending();

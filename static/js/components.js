@@ -131,7 +131,7 @@ function showMessages() {
   document.getElementById("jump").hidden = false;
   document.querySelector("#jump .jump-news").hidden = false;
   document.getElementById("greeting").hidden = false;
-  setUpHeadMenu("sample-chat-0");
+  setUpHeadMenu("sample-chat-0", () => undefined);
 }
 
 // --- Lists ------------------------------------------------------------------------------------

@@ -2,18 +2,13 @@
 
 import { setUpShare } from "./share.js";
 
-export function setUpHeadMenu(conversationId) {
+/** @param {() => string | undefined} leaf the last message that is shown and saved: the end of its branch */
+export function setUpHeadMenu(conversationId, leaf) {
   const menu = document.getElementById("head-menu");
   const summary = menu.querySelector("summary");
 
   const share = setUpShare({ leaf });
   let chatId = null;
-
-  /** The last message that is shown and saved, which is the end of its branch. */
-  function leaf() {
-    const shown = [...document.querySelectorAll("#thread .message:not([hidden])")];
-    return shown.findLast((message) => !message.querySelector(".message-actions").hidden)?.dataset.id;
-  }
 
   function close() {
     menu.open = false;

@@ -72,7 +72,8 @@ function drawWaiting() {
   for (const element of waiting) {
     if (performance.now() > end) break;
     waiting.delete(element);
-    if (element.isConnected) draw(element);
+    // Not what was drawn anew meanwhile; of a message that is not placed yet, or away, it is.
+    if (element.closest(".message")) draw(element);
   }
   // Who reads the end goes on to do so.
   if (isAtEnd) scroller.scrollTop = scroller.scrollHeight;

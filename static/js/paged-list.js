@@ -19,7 +19,8 @@ export function createPager({ scroller, foot, load, onPage, ahead = LOAD_BEFORE_
   let controller = null;
 
   // Looked at anew behind each page: where the end is in view still, no crossing of it is told.
-  const watcher = new IntersectionObserver(([entry]) => entry.isIntersecting && more(), {
+  // What holds is the last entry: on a busy machine several come together.
+  const watcher = new IntersectionObserver((entries) => entries.at(-1).isIntersecting && more(), {
     root: scroller,
     rootMargin: ahead,
   });
@@ -38,20 +39,22 @@ export function createPager({ scroller, foot, load, onPage, ahead = LOAD_BEFORE_
     failure.hidden = true;
     scroller.setAttribute("aria-busy", "true");
     const isFirst = next === null;
+    let page;
     try {
-      const page = await load(next, mine.signal);
-      if (controller !== mine) return;
-      next = page.nextCursor;
-      hasMore = next !== null;
-      settle();
-      onPage(page, isFirst);
-      watch();
+      page = await load(next, mine.signal);
     } catch (error) {
       if (controller !== mine) return;
       settle();
       failure.querySelector(".list-failed-text").textContent = error.message;
       failure.hidden = false;
+      return;
     }
+    if (controller !== mine) return;
+    next = page.nextCursor;
+    hasMore = next !== null;
+    settle();
+    onPage(page, isFirst);
+    watch();
   }
 
   function settle() {

@@ -11,7 +11,10 @@ export function createPages({ scroller, list }) {
 
   const watcher = new IntersectionObserver(
     (entries) => {
-      for (const { target, isIntersecting } of entries) pageAt.get(target).isNear = isIntersecting;
+      for (const { target, isIntersecting } of entries) {
+        const page = pageAt.get(target); // none of a page that was closed meanwhile
+        if (page) page.isNear = isIntersecting;
+      }
       for (const page of pages) settle(page);
     },
     { root: scroller, rootMargin: NEAR },
@@ -97,6 +100,13 @@ export function createPages({ scroller, list }) {
       element.remove();
       page.count -= 1;
       if (page.count === 0) close(page);
+      // Its height is another now, and the last page is where answers are written.
+      for (const each of [page, pages.at(-1)]) if (each?.kept) bringBack(each);
+    },
+    hide(element, isHidden) {
+      const page = pageOf.get(element);
+      if (page.kept) bringBack(page);
+      element.hidden = isHidden;
     },
     /** The first page, for whoever measures where it stands. */
     first: () => pages[0].element,

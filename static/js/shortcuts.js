@@ -48,7 +48,7 @@ function isField(element) {
 }
 
 const OPEN =
-  "dialog[open], details.account[open], body.sidebar-is-open, #model-popover:not([hidden]), #prompt-panel:not([hidden]), :popover-open";
+  "dialog[open], details:is(.account, .head-menu)[open], body.sidebar-is-open, #model-popover:not([hidden]), #prompt-panel:not([hidden]), :popover-open";
 
 function toComposer(composer) {
   composer.focus();

@@ -67,7 +67,7 @@ export function setUpFrame() {
   narrow.addEventListener("change", () => slide(false));
   document.addEventListener("keydown", (event) => {
     // A menu that is open closes by itself, and nothing else with it.
-    if (event.key === "Escape" && !document.querySelector(":popover-open")) slide(false);
+    if (event.key === "Escape" && !document.querySelector(":popover-open, .account[open]")) slide(false);
   });
 
   return {

@@ -45,9 +45,7 @@ export function createThread({ scroller, list, jump, on }) {
       siblings,
       source: () => text,
       remove: () => pages.remove(element),
-      hide(isHidden) {
-        element.hidden = isHidden;
-      },
+      hide: (isHidden) => pages.hide(element, isHidden),
       settle() {
         element.classList.remove("is-pending");
         question.actions.show();
@@ -115,9 +113,7 @@ export function createThread({ scroller, list, jump, on }) {
       made: null,
       source: () => parts.source(),
       remove: () => pages.remove(element),
-      hide(isHidden) {
-        element.hidden = isHidden;
-      },
+      hide: (isHidden) => pages.hide(element, isHidden),
       wait() {
         showProgress({ isWaiting: true });
         view.tell();

@@ -411,7 +411,8 @@ def test_a_file_that_breaks_off_brings_what_is_whole(bob):
 
     assert (status, report["imported"]) == (200, 1)
     assert report["problem"] == (
-        "A file could not be read to its end: it is no whole and valid JSON document."
+        "A file could not be read to its end: it is no whole and valid JSON document, or has a"
+        " number too large to be read."
     )
 
 
@@ -498,3 +499,29 @@ def test_nobody_keeps_the_report(client, bob):
 
     assert "no-store" in response["Cache-Control"]
     assert response["RateLimit-Remaining"] == "9"
+
+
+def test_a_fault_is_told_in_a_sentence_however_long_what_is_wrong_is(client, bob, carol):
+    Api(bob).post({"id": "c1", "title": "One", "messages": [say("q1")]})
+    client.force_login(bob)
+    exported = body_of(client.get("/c/c1/export.json"))
+
+    report = send(carol, exported.replace(b'"user"', b'"%s"' % (b"x" * 100_000)))[1]
+
+    assert len(report["skippedChats"][0]["reason"]) < 250
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_an_import_ends_with_its_person(bob, is_deleted):
+    body = BytesIO(as_zip({"conversations.json": [simple("Cats"), simple("Dogs")]}))
+    with running._turn:
+        future = running.begin(bob, [body], clock.now())
+        if is_deleted:
+            type(bob).objects.filter(pk=bob.pk).delete()
+        else:
+            type(bob).objects.filter(pk=bob.pk).update(is_active=False)
+
+    report = future.result(20)
+
+    assert report.problem == "The account is not active any more."
+    assert (report.imported, Conversation.objects.count()) == (0, 0)

@@ -9,9 +9,9 @@ import zipfile
 
 import pytest
 
-from chatcore.errors import Invalid
+from chatcore.errors import Invalid, TooLarge
 from conversations.importing import files, json_chats
-from conversations.importing.files import Budget, opened, recognise
+from conversations.importing.files import Budget, budget_of, opened, recognise
 from conversations.importing.json_chats import Damaged, Document, TooLargeChat
 from tests.conversations.chatgpt import as_zip, simple
 
@@ -226,7 +226,7 @@ def test_documents_are_read_as_they_are(raw, chats):
 
 def test_what_stands_before_the_chats_of_ours_is_bounded():
     raw = json.dumps(
-        {"format": "chatcore-export", "version": 1, "x": ["y" * 99_000] * 30, "conversations": []}
+        {"format": "chatcore-export", "version": 1, "x": ["y" * 99_000] * 90, "conversations": []}
     ).encode()
 
     assert Document(io.BytesIO(raw)).kind is None
@@ -244,3 +244,40 @@ def test_only_one_chat_is_in_memory_at_a_time():
     tracemalloc.stop()
     assert count == 200
     assert peak < 4 * MB
+
+
+# --- Bounds of an import as a whole ---------------------------------------------------------------
+def test_small_files_may_unpack_to_64_mb_and_larger_ones_to_twenty_times_what_was_sent():
+    def most(sent: int) -> int:
+        return budget_of([io.BytesIO(b" " * sent)], 20 * MB).left
+
+    assert (most(10), most(4 * MB), most(20 * MB)) == (64 * MB, 80 * MB, 100 * MB)
+
+
+def test_files_that_are_too_large_together_are_refused_whoever_sends_them():
+    with pytest.raises(TooLarge):
+        budget_of([io.BytesIO(b" " * MB)] * 2, 2 * MB - 1)
+
+
+def test_all_zips_of_an_import_have_so_many_entries_together(monkeypatch):
+    monkeypatch.setattr(files, "MOST_ENTRIES", 3)
+    raw = as_zip({"conversations.json": [simple()], "chat.html": b""})
+
+    with pytest.raises(Invalid) as caught:
+        recognise([io.BytesIO(raw), io.BytesIO(raw)], Budget(PLENTY))
+
+    assert caught.value.error_code == "too_many_files"
+
+
+@pytest.mark.parametrize("raw", [b"[0, 1, 2]", b'["a"]', b"[[0, 0"])
+def test_a_list_of_anything_but_objects_is_told_by_its_first_one(raw):
+    assert Document(io.BytesIO(raw + b"," * MB)).kind is None
+
+
+def test_an_export_with_all_prompts_that_a_person_may_have_is_recognised():
+    prompts = [{"name": str(number), "text": "字" * 8000} for number in range(100)]
+    head = {"format": "chatcore-export", "version": 1, "prompts": prompts}
+    raw = json.dumps({**head, "conversations": []}, ensure_ascii=False).encode()
+
+    assert len(raw) > 2_400_000
+    assert Document(io.BytesIO(raw)).kind == "chatcore"

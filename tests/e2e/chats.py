@@ -69,7 +69,10 @@ def make_chats(count: int, hours_apart: float, deleted: int) -> None:
 
 
 def make_long_chat(count: int) -> None:
-    """Inside the server's Django: "Question 1", its answer, "Question 3" and so on."""
+    """Inside the server's Django: "Question 1", its answer, "Question 3" and so on.
+
+    The first answer and the last one have a formula.
+    """
     from accounts.models import User
     from conversations.models import Conversation, Message, as_text_part
 
@@ -88,6 +91,7 @@ def make_long_chat(count: int) -> None:
     messages = []
     for number in range(1, count + 1):
         role, text = kinds[1 - number % 2]
+        text = text.format(number) + (" $x^2$" if number in (2, count) else "")
         messages.append(
             Message(
                 conversation=chat,
@@ -95,8 +99,8 @@ def make_long_chat(count: int) -> None:
                 parent_id=f"m{number - 1}" if number > 1 else None,
                 seq=number,
                 role=role,
-                content=text.format(number),
-                parts=[as_text_part(text.format(number))],
+                content=text,
+                parts=[as_text_part(text)],
                 model="openai:gpt-test" if role == "assistant" else "",
             )
         )

@@ -54,6 +54,7 @@ def test_a_long_chat_is_read_to_its_beginning_with_few_messages_in_the_page(
     scroll_to(page, "0")
     expect(message(page, 1)).to_be_in_viewport()
     expect(message(page, 1)).to_contain_text("Question 1: what comes next?")
+    expect(message(page, 2).locator("math")).to_have_count(1)
     assert most <= MOST_SHOWN
     page.get_by_role("button", name="Jump to the latest").click()
     expect(message(page, 400)).to_be_in_viewport()
@@ -124,3 +125,28 @@ def test_a_question_far_up_is_edited_and_its_versions_are_switched(server, open_
     ask(page, "And on?")
     expect(page.locator(".message-user").last).to_contain_text("And on?")
     expect(page).to_have_url(re.compile("/c/long-200$"))
+
+
+@on_sqlite
+def test_a_question_that_was_asked_far_up_before_a_reload_has_what_leads_to_it(server, open_page):
+    page = opened(open_page, server, 100)
+    # As it is when the server is away: remembered, and not known to be saved.
+    page.evaluate(
+        """() => {
+          const { userId } = JSON.parse(document.getElementById("page-data").textContent);
+          const question = {
+            type: "send", requestId: "r-new", conversationId: "long-100", messageId: "m-new",
+            parentId: "m20", text: "Asked while it was away?", model: "openai:gpt-test",
+          };
+          sessionStorage.setItem(`chatcore:${userId}:leaf:long-100`, "m20");
+          sessionStorage.setItem(`chatcore:${userId}:pending`, JSON.stringify(question));
+        }"""
+    )
+
+    page.reload()
+
+    expect(page.locator(".message-user").last).to_contain_text("Asked while it was away?")
+    expect(page.locator(".message-assistant").last.locator(".answer-made")).to_be_visible()
+    expect(message(page, 20)).to_have_count(1)
+    expect(message(page, 21)).to_have_count(0)
+    expect(page.locator(".message-user").last.locator(".version-position")).to_have_text("2/2")
