@@ -50,7 +50,7 @@ def test_what_was_skipped_is_named_and_escaped(his):
     _, page = send(his, given)
 
     assert "<strong>1 chat imported with 2 messages</strong>, 1 skipped." in page
-    assert "<strong>&lt;b&gt;Empty&lt;/b&gt;</strong> It has no messages." in page
+    assert "<strong><bdi>&lt;b&gt;Empty&lt;/b&gt;</bdi></strong> It has no messages." in page
 
 
 def test_an_import_that_ended_early_says_so(his):
