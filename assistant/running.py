@@ -23,7 +23,7 @@ from assistant.saving import Progress
 from assistant.services import services
 from assistant.tools.toolbox import Toolbox
 from chatcore import clock
-from chatcore.db import in_thread, store_is_away
+from chatcore.db import in_thread, is_write_conflict, store_is_away
 
 logger = logging.getLogger("chatcore.generations")
 
@@ -191,7 +191,9 @@ class RunningGeneration(AnswerLog):
                 )
                 return status
             except Exception as error:
-                if not store_is_away(error):
+                # A conflict that outlasts all attempts is no refusal: a process that was killed in
+                # a transaction holds what it wrote there for up to a minute.
+                if not (store_is_away(error) or is_write_conflict(error)):
                     logger.exception("An answer could not be saved")
                     status = GenerationStatus.FAILED
                     self._failure = _error("not_saved", "This answer could not be saved whole.")

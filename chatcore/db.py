@@ -86,7 +86,7 @@ def in_transaction(work: Callable[[], Result], *, attempts: int = 8) -> Result:
             with atomic():
                 return work()
         except DatabaseError as error:
-            if attempt == attempts or not _is_write_conflict(error):
+            if attempt == attempts or not is_write_conflict(error):
                 raise
         # At random, so that the same two do not meet again.
         time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
@@ -125,9 +125,6 @@ def store_is_away(error: BaseException) -> bool:
     """Whether the store cannot be reached or is busy, so that the same may work later."""
     if isinstance(error, OperationalError | InterfaceError):
         return not _is_wrong_sql(error.__cause__)
-    # One that outlasted all attempts; on SQLite the lock that does is an OperationalError.
-    if isinstance(error, DatabaseError) and _is_write_conflict(error):
-        return True
     # The driver's own errors come through where a long result is read on.
     return _mongodb_is_away(error.__cause__ if isinstance(error, DatabaseError) else error)
 
@@ -187,7 +184,7 @@ def _mongodb_is_away(cause: BaseException | None) -> bool:
     return isinstance(cause, ConnectionFailure | ExecutionTimeout)
 
 
-def _is_write_conflict(error: DatabaseError) -> bool:
+def is_write_conflict(error: BaseException) -> bool:
     """Whether MongoDB says that the same again may work, and means the transaction by it.
 
     A server that is away is "transient" as well, but waiting for it is not for a transaction to do.

@@ -13,6 +13,7 @@ from assistant.models import Generation, GenerationStatus
 from assistant.providers.errors import NetworkError
 from chatcore import clock
 from conversations.models import Message
+from tests.chatcore.test_kernel import conflict
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -320,6 +321,26 @@ async def test_an_answer_waits_for_a_store_that_is_away(bob, registry, monkeypat
     assert len(tries) >= 3
     assert (await saved_answer()).content == "Hi."
     assert generation.status == "done"
+
+
+async def test_an_answer_that_other_writers_are_in_the_way_of_waits_for_them(
+    bob, registry, monkeypatch
+):
+    provider, generation = await start(registry, bob)
+    real, tries = saving.finish, []
+
+    def in_the_way_once(*args, **kwargs) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise conflict()
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(saving, "finish", in_the_way_once)
+    provider.say(TextDelta("Hi."), Finished("stop"))
+    await until(lambda: not generation.is_running)
+
+    assert generation.status == "done"
+    assert (await saved_answer()).content == "Hi."
 
 
 async def test_an_answer_that_the_store_refuses_is_saved_without_its_tools(

@@ -137,10 +137,6 @@ def test_a_mongodb_that_does_not_answer_is_away():
     assert store_is_away(error)
 
 
-def test_a_conflict_that_outlasted_all_attempts_is_a_store_that_is_busy():
-    assert store_is_away(conflict())
-
-
 @pytest.mark.django_db(transaction=True)
 def test_other_errors_are_not_tried_again():
     tries = []
