@@ -35,6 +35,8 @@ ACCEPTED = (
 )
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
+# What Python's reader of zips raises for one that is not whole or made for harm. By the error of
+# Python's that is named after it, it says that a zip is packed in a way that it does not know.
 _BROKEN = (
     *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
     *(ValueError, OSError, UnicodeError, KeyError),
