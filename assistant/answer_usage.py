@@ -20,18 +20,11 @@ from assistant.models import Generation
 from chatcore import errors, validation
 from chatcore.schema import errors_of
 from chatcore.validation import Shape
-from conversations.shapes import ClientId
+from conversations.shapes import WhichMessage
 
 # More than an answer can make: rounds with tools, each with a second try. They are looked for by
 # their ids, so those that were not made cost nothing.
 MOST_CALLS = 40
-
-
-class WhichAnswer(Shape):
-    """An answer, as the API of conversations names it."""
-
-    conversation_id: ClientId
-    message_id: ClientId
 
 
 class AnswerUsage(Shape):
@@ -65,7 +58,7 @@ class AnswerUsageView(APIView):
         responses={200: AnswerUsage, **errors_of(404)},
     )
     def get(self, request: Request) -> Response:
-        which = validation.query(request.query_params, WhichAnswer)
+        which = validation.query(request.query_params, WhichMessage)
         generation = (
             Generation.objects.for_user(cast(User, request.user))
             .filter(conversation__client_id=which.conversation_id, answer_id=which.message_id)

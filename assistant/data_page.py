@@ -37,6 +37,13 @@ def _page(request: HttpRequest, *, status: int = 200, **found: object) -> HttpRe
     return render(request, TEMPLATE, _context(**found), status=status)
 
 
+def _too_often(request: HttpRequest, usage: limits.Usage, **found: object) -> HttpResponse:
+    page = _page(request, status=429, **found)
+    for name, value in usage.headers().items():
+        page.headers[name] = value
+    return page
+
+
 def _context(**found: object) -> dict[str, object]:
     return {"section": "data", "import_max_mb": settings.IMPORT_MAX_MB, **found}
 
@@ -49,10 +56,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
         return redirect("assistant:data")
     usage = limits.exports(person(request).pk)
     if usage.exceeded:
-        page = _page(request, status=429, wait=limits.in_words(usage.retry_after))
-        for name, value in usage.headers().items():
-            page.headers[name] = value
-        return page
+        return _too_often(request, usage, wait=limits.in_words(usage.retry_after))
     now = clock.now()
     pieces = exports.everything(person(request), now)
     response = StreamingHttpResponse(exporting.streamed(pieces), "application/json")
@@ -72,10 +76,7 @@ def import_chats(request: HttpRequest) -> HttpResponseBase:
     if usage.exceeded:
         wait = limits.in_words(usage.retry_after)
         told = f"You have imported several times. Try again in {wait}."
-        page = _page(request, status=429, import_error=told)
-        for name, value in usage.headers().items():
-            page.headers[name] = value
-        return page
+        return _too_often(request, usage, import_error=told)
     files = [taken(each) for each in request.FILES.getlist(imports.FIELD)]
     try:
         future = running.begin(person(request), files, clock.now())

@@ -14,16 +14,8 @@ from accounts.models import User
 from assistant.shown import ShownMessage, before
 from chatcore import errors, validation
 from chatcore.schema import errors_of
-from chatcore.validation import Shape
 from conversations.saving import find
-from conversations.shapes import ClientId
-
-
-class Before(Shape):
-    """A message, as the API of conversations names it."""
-
-    conversation_id: ClientId
-    message_id: ClientId
+from conversations.shapes import WhichMessage
 
 
 class Earlier(Struct):
@@ -46,7 +38,7 @@ class EarlierView(APIView):
         responses={200: Earlier, **errors_of(404)},
     )
     def get(self, request: Request) -> Response:
-        which = validation.query(request.query_params, Before)
+        which = validation.query(request.query_params, WhichMessage)
         chat = find(cast(User, request.user), which.conversation_id)
         messages = before(chat, which.message_id)
         if messages is None:

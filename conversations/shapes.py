@@ -113,6 +113,13 @@ class Which(Shape):
     id: ClientId
 
 
+class WhichMessage(Shape):
+    """One message of a conversation, both by their ids."""
+
+    conversation_id: ClientId
+    message_id: ClientId
+
+
 class Listing(Shape):
     """The query of GET: with `id` one conversation, else the list."""
 
