@@ -66,6 +66,8 @@ function listen() {
     if (pressed?.dataset.action === "copy-code") copy(pressed);
     else if (pressed?.dataset.action === "wrap-code") toggleWrap(pressed);
   });
+  // It may have been away while another button was pressed.
+  document.addEventListener("page-back", ({ target }) => showPressed(target));
 }
 
 async function copy(pressed) {
@@ -90,14 +92,18 @@ function announce(text) {
   }, 50);
 }
 
+function showPressed(within) {
+  for (const each of within.querySelectorAll("[data-action=wrap-code]")) {
+    each.setAttribute("aria-pressed", String(isWrapped));
+  }
+}
+
 function toggleWrap(pressed) {
   const before = pressed.getBoundingClientRect().top;
   isWrapped = !isWrapped;
   saveWrapped(isWrapped);
   showWrap();
-  for (const each of document.querySelectorAll("[data-action=wrap-code]")) {
-    each.setAttribute("aria-pressed", String(isWrapped));
-  }
+  showPressed(document);
   // Code above has become longer or shorter as well; the button stays under the pointer.
   const scroller = pressed.closest(".thread-scroll");
   if (scroller) scroller.scrollTop += pressed.getBoundingClientRect().top - before;

@@ -65,9 +65,6 @@ async function load() {
 }
 
 function drawWaiting() {
-  const [first] = waiting;
-  const scroller = first?.closest(".thread-scroll");
-  const isAtEnd = scroller && scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
   const end = performance.now() + SLICE;
   for (const element of waiting) {
     if (performance.now() > end) break;
@@ -75,8 +72,6 @@ function drawWaiting() {
     // Not what was drawn anew meanwhile; of a message that is not placed yet, or away, it is.
     if (element.closest(".message")) draw(element);
   }
-  // Who reads the end goes on to do so.
-  if (isAtEnd) scroller.scrollTop = scroller.scrollHeight;
   if (waiting.size > 0) setTimeout(drawWaiting);
 }
 

@@ -1,7 +1,7 @@
 // Messages stand in pages, and only the pages near the view are in the document: a chat of
 // thousands scrolls as one of a few does. What is away is kept as it is, at its height.
 
-export const IN_A_PAGE = 40;
+const IN_A_PAGE = 40;
 // A screen or two in both directions, so that nobody who scrolls sees a page come.
 const NEAR = "1500px 0px";
 
@@ -62,6 +62,7 @@ export function createPages({ scroller, list }) {
     page.element.append(page.kept);
     page.kept = null;
     page.element.style.height = "";
+    page.element.dispatchEvent(new Event("page-back", { bubbles: true }));
   }
 
   function fill(page, elements) {

@@ -76,6 +76,7 @@ export function setUpShare({ leaf }) {
     title.focus();
   }
 
+  // Not by clipboard.js: its field would stand outside of the dialog, where nothing can be selected.
   async function copy() {
     field.focus();
     field.select();

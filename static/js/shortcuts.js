@@ -30,7 +30,7 @@ function tableOf({ composer, isAnswering, stop }) {
 }
 
 /** Whether the event is these keys and no other modifier. */
-export function isPressed(keys, event) {
+function isPressed(keys, event) {
   const key = keys.at(-1);
   const needs = (name) => keys.includes(name);
   const mod = isMac ? event.metaKey : event.ctrlKey;
@@ -41,7 +41,7 @@ export function isPressed(keys, event) {
   return event.key.toLowerCase() === key.toLowerCase();
 }
 
-export const hasModifier = (keys) => keys.some((key) => ["Mod", "Alt", "Shift"].includes(key));
+const hasModifier = (keys) => keys.some((key) => ["Mod", "Alt", "Shift"].includes(key));
 
 function isField(element) {
   return element.isContentEditable || element.matches?.("input, textarea, select") === true;

@@ -152,7 +152,9 @@ export function setUpSidebar({ page, currentId, onRenamed }) {
         return;
       }
       const chat = { id, title, updatedAt: Date.parse(updatedAt) };
-      list.remove(id);
+      const hadFocus = list.get(id)?.item.contains(document.activeElement);
+      const next = list.remove(id);
+      if (hadFocus) (next ?? newChat).focus();
       trash.add(chat);
       if (id === currentId() && !deletedHere.has(id)) {
         toast("This chat was moved to the trash.", { label: "Undo", press: () => undo(chat, false) });
