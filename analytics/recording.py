@@ -6,7 +6,7 @@ Called from threads. A failure here never breaks what was being done: the entry 
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from decimal import Decimal
 from typing import Any
@@ -69,12 +69,19 @@ def _spool(entry: UsageEntry) -> None:
         counts["spooled"] += 1
 
 
-def drain_spool() -> bool:
-    """Write what waited. Returns whether there was anything; raises if the store is away."""
+def drain_spool(settle: Callable[[UsageEntry], None] | None = None) -> bool:
+    """Write what waited. Returns whether there was anything; raises if the store is away.
+
+    `settle` is told of each call that is in the ledger now, for what was added up without it. Until
+    it returns the call waits, so that it may be told of the same one again.
+    """
 
     def write_again(entry: UsageEntry) -> None:
         try:
-            write(entry)
+            _write(entry)
+            if settle is not None:
+                settle(entry)
+            spool.drop(entry)
         except Exception as error:
             if store_is_away(error):
                 raise
@@ -90,6 +97,11 @@ def drain_spool() -> bool:
 
 def write(entry: UsageEntry) -> None:
     """As `record_usage`, but raises what the store says."""
+    _write(entry)
+    spool.drop(entry)
+
+
+def _write(entry: UsageEntry) -> None:
     row = _row_of(entry)
 
     def work() -> None:
@@ -99,7 +111,6 @@ def write(entry: UsageEntry) -> None:
             append([change])
 
     rollups.in_line(work)
-    spool.drop(entry)
 
 
 def append(new: Sequence[UsageRecord]) -> None:

@@ -68,6 +68,9 @@ class UsageRow(Protocol):
 
 
 _line = threading.Lock()
+# Each process has a line of its own: one that writes without a pause is quicker than another one's
+# attempt more often than not, and eight in a row were seen to fail.
+ATTEMPTS = 12
 
 TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
 _PARTS_OF_TOKENS = ("cache_write_1h_tokens", "reasoning_tokens")
@@ -167,7 +170,7 @@ def in_line(work: Callable[[], None]) -> None:
     for attempt in range(2):
         try:
             with _line:
-                in_transaction(work)
+                in_transaction(work, attempts=ATTEMPTS)
             return
         except IntegrityError:
             # Another process made the same row, or the first one of its bucket, at the same moment.

@@ -26,8 +26,13 @@ def folder() -> Path:
 
 
 def keep(entry: UsageEntry) -> None:
-    """Raises OSError if the disk does not take it."""
+    """What the provider counted is not replaced by an estimate of it.
+
+    Raises OSError if the disk does not take it.
+    """
     path = _path(entry)
+    if entry.usage_source == "estimated" and _is_counted(path):
+        return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Of two writers of one entry each has a file of its own, and the later one wins.
     unfinished = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
@@ -43,8 +48,10 @@ def keep(entry: UsageEntry) -> None:
 
 
 def drop(entry: UsageEntry) -> None:
-    """It is in the ledger."""
-    _path(entry).unlink(missing_ok=True)
+    """It is in the ledger. Another process may know the same call better; its entry stays."""
+    path = _path(entry)
+    if _read(path) == entry:
+        path.unlink(missing_ok=True)
 
 
 def waiting() -> list[Path]:
@@ -75,6 +82,19 @@ def drain(write: Callable[[UsageEntry], None]) -> int:
         write(entry)
         done += 1
     return done
+
+
+def _is_counted(path: Path) -> bool:
+    entry = _read(path)
+    return entry is not None and entry.usage_source == "provider"
+
+
+def _read(path: Path) -> UsageEntry | None:
+    """None if it is not there, or no entry."""
+    try:
+        return _decode(path.read_bytes())
+    except (FileNotFoundError, msgspec.DecodeError, msgspec.ValidationError):
+        return None
 
 
 def _path(entry: UsageEntry) -> Path:

@@ -259,7 +259,7 @@ class Registry:
                 await self._try(self._hear_of_the_store())
             if tick % (REAP_EVERY_SAVES * SAVE_PARTS) == 0:
                 await self._try(self._reap())
-                await self._try(in_thread(recording.drain_spool))
+                await self._try(in_thread(recording.drain_spool, saving.recount))
                 # Behind the spool, which may have what one of them really used.
                 await self._try(in_thread(titles.charge_the_abandoned, clock.now()))
             # A store that was slow is not asked faster for it.

@@ -311,7 +311,7 @@ def _end(
     now: datetime,
 ) -> None:
     state = progress.call or metering.state_from(generation.call)
-    used = totals.used_by(generation.pk, state.step if state else 0)
+    used = _used(generation, state)
     writes.update(
         Generation,
         {"id": generation.pk},
@@ -321,10 +321,9 @@ def _end(
             "text": "",
             "reasoning": "",
             "tools": tool_uses.as_json(progress.tools),
+            "call": state and state.as_json(),
             "error": error,
-            "usage": used.usage and msgspec.to_builtins(used.usage),
-            "usage_source": used.source,
-            "cost_usd": used.cost_usd,
+            **_values_of(used),
             "heartbeat_at": now,
             "finished_at": now,
         },
@@ -350,6 +349,42 @@ def _end(
     else:
         answer.save()
         conversation.change(**fields)
+
+
+def _used(generation: Generation, state: CallState | None) -> totals.Used:
+    return totals.used_by(generation.pk, state.step if state else 0)
+
+
+def _values_of(used: totals.Used) -> dict[str, Any]:
+    return {
+        "usage": used.usage and msgspec.to_builtins(used.usage),
+        "usage_source": used.source,
+        "cost_usd": used.cost_usd,
+    }
+
+
+def recount(entry: UsageEntry) -> None:
+    """The ledger has taken this call late: its answer may have ended without it."""
+    if entry.generation_id is not None:
+        in_transaction(partial(_recount, entry.generation_id))
+
+
+def _recount(key: UUID) -> None:
+    generation = rows.one(Generation, id=key)
+    if generation is None or generation.status == GenerationStatus.RUNNING:
+        return
+    used = _used(generation, metering.state_from(generation.call))
+    before = totals.noted_of(generation)
+    if used == before:
+        return
+    writes.update(Generation, {"id": key}, values=_values_of(used))
+    conversation = rows.one(Conversation, id=generation.conversation_id)
+    if conversation is not None:
+        metadata = totals.with_answer(conversation.metadata, used, before, ())
+        conversation.change(metadata=metadata)
+    if answer := _message_of(generation):
+        answer.token_count = used.counted_output
+        answer.save()
 
 
 def _fill(

@@ -218,17 +218,17 @@ def _of_title(entry: UsageEntry) -> UsageEntry:
 
 
 def _keep(entry: UsageEntry, title: str, first_words: str) -> Conversation | None:
-    """Charge the call, and give the chat its title if nobody has given it another one."""
-    recording.record_usage(entry)
+    """Charge the call, and give the chat its title if nobody has given it another one.
+
+    If the ledger does not take it now, what it came to is added up with what is abandoned.
+    """
+    is_recorded = recording.record_usage(entry)
 
     def work() -> Conversation | None:
-        # Taken for dead meanwhile, the chat has what the ledger's row said at first.
-        before = totals.Used() if TitleCall.end(entry.id) else totals.used_at_first(entry.id)
-        budgets.release(entry.id)
         chat = rows.one(Conversation, id=entry.conversation_id)
+        fields = _charged_to(chat, entry) if is_recorded else {}
         if chat is None:
             return None
-        fields = _added_up(chat, totals.used_by_calls([entry.id]), before)
         is_given = bool(title) and chat.title == first_words and chat.deleted_at is None
         if is_given:
             fields["title"] = title
@@ -239,6 +239,13 @@ def _keep(entry: UsageEntry, title: str, first_words: str) -> Conversation | Non
     return in_transaction(work)
 
 
+def _charged_to(chat: Conversation | None, entry: UsageEntry) -> dict[str, Any]:
+    # Taken for dead meanwhile, the chat has what the ledger's row said at first.
+    before = totals.Used() if TitleCall.end(entry.id) else totals.used_at_first(entry.id)
+    budgets.release(entry.id)
+    return _added_up(chat, totals.used_by_calls([entry.id]), before) if chat else {}
+
+
 def charge_the_abandoned(now: datetime) -> bool:
     """Charge by estimate the calls whose process is gone. True: it has asked the store.
 
@@ -246,7 +253,7 @@ def charge_the_abandoned(now: datetime) -> bool:
     """
     for call in TitleCall.objects.abandoned(now)[:AT_ONCE]:
         with one_of_many("charged for its title"):
-            recording.record_usage(call.entry)
+            recording.write(call.entry)
             in_transaction(partial(_settle, call.entry))
     return True
 

@@ -31,6 +31,8 @@ Result = TypeVar("Result")
 # MongoDB answers several at once. Of SQLite's writers one writes and the others sleep and look
 # again, which is slower than to stand in line.
 MONGODB_THREADS = 4
+# Between two attempts at a transaction that another writer was quicker with.
+LONGEST_PAUSE_SECONDS = 0.5
 
 # For whoever meets a failure of the store. Only MongoDB is left alone by it, in chatcore.mongodb:
 # there each try may take `trial_seconds`.
@@ -89,7 +91,8 @@ def in_transaction(work: Callable[[], Result], *, attempts: int = 8) -> Result:
             if attempt == attempts or not is_write_conflict(error):
                 raise
         # At random, so that the same two do not meet again.
-        time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+        pause = min(0.01 * 2**attempt, LONGEST_PAUSE_SECONDS)
+        time.sleep(random.uniform(0, pause))  # noqa: S311
     raise AssertionError("unreachable")
 
 

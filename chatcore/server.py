@@ -22,11 +22,12 @@ logger = logging.getLogger("chatcore.start")
 APPLICATION = "chatcore.asgi:application"
 
 # The end, in order: the running answers are saved, requests and browsers are let go, and what was
-# asked meanwhile is saved. All of it is over before those who stop services lose patience at 10 s.
-SAVE_SECONDS = 5.0
+# asked meanwhile is saved. All of it is over before those who stop services lose patience at 10 s,
+# with the second or so that the parent of workers needs behind them.
+SAVE_SECONDS = 4.5
 LAST_SECONDS = 2
 SAVE_AGAIN_SECONDS = 1.0
-END_SECONDS = 8.5
+END_SECONDS = 8.0
 # A connection that was taken a moment before the end has this long to send its request.
 GRACE_SECONDS = 0.1
 

@@ -163,6 +163,23 @@ def test_a_failure_breaks_nothing_and_the_call_is_recorded_later(
     assert spool.waiting() == []
 
 
+@pytest.mark.parametrize("estimate_is_first", [True, False])
+def test_a_call_that_waits_is_what_the_provider_counted(bob, tmp_path, settings, estimate_is_first):
+    settings.DATA_DIR = tmp_path
+    counted = an_entry(bob)
+    estimated = an_entry(bob, id=counted.id, usage_source="estimated")
+
+    for entry in (estimated, counted) if estimate_is_first else (counted, estimated):
+        spool.keep(entry)
+    # Another process has estimated it for the ledger meanwhile.
+    recording.write(estimated)
+    recording.drain_spool()
+
+    rows = recording.of_calls([counted.id])
+    assert [row.usage_source for row in rows] == ["estimated", "provider"]
+    assert spool.waiting() == []
+
+
 def test_a_spooled_file_that_is_no_entry_is_put_aside(bob, tmp_path, settings):
     settings.DATA_DIR = tmp_path
     spool.keep(an_entry(bob))

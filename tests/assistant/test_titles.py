@@ -9,8 +9,9 @@ from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async as in_store
 
 from accounts.models import User
+from analytics import recording
 from analytics.models import Reservation, UsageRecord
-from assistant import titles
+from assistant import saving, titles
 from assistant.providers.base import Prompt, PromptMessage
 from assistant.providers.demo import DemoProvider
 from assistant.title_calls import OVER_AFTER, TitleCall
@@ -249,6 +250,26 @@ async def test_a_call_whose_process_is_gone_is_charged_by_estimate(abandoned):
     assert [row[0] for row in before] == ["assistant_stream"]
     assert (await rows())[1:] == [("title", "error", *ESTIMATE)]
     assert (await chat()).metadata["totalTokens"] == 15 + sum(ESTIMATE)
+    assert await in_store(TitleCall.objects.count)() == 0
+
+
+async def test_a_call_that_the_ledger_takes_late_is_added_up_with_the_abandoned(
+    abandoned, monkeypatch, settings, tmp_path
+):
+    settings.DATA_DIR = tmp_path
+    with monkeypatch.context() as refusing:
+        refusing.setattr(recording, "append", lambda _rows: 1 / 0)
+        await abandoned()
+        # The estimate is refused as well, and does not take the place of what waits.
+        await charge_the_abandoned(minutes=2)
+    before = await chat()
+
+    await in_store(recording.drain_spool)(saving.recount)
+    await charge_the_abandoned(minutes=2)
+
+    assert (before.title, before.metadata["totalTokens"]) == ("The meaning of everything", 15)
+    assert (await rows())[1:] == [("title", "success", 30, 6)]
+    assert (await chat()).metadata["totalTokens"] == 15 + 36
     assert await in_store(TitleCall.objects.count)() == 0
 
 

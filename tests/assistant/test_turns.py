@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from analytics import recording, spool
 from assistant import saving, turns
 from assistant.events import ReasoningDelta, TextDelta, Usage
 from assistant.metering import state_from
@@ -270,6 +271,42 @@ def test_finishing_twice_saves_and_counts_once(bob):
 
     conversation = Conversation.objects.get()
     assert (conversation.message_count, conversation.metadata) == (2, {"totalTokens": 15})
+
+
+def test_a_call_that_the_ledger_takes_late_is_added_to_its_answer_once(
+    bob, monkeypatch, settings, tmp_path
+):
+    settings.DATA_DIR = tmp_path
+    turn = begin(bob)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(recording, "append", lambda _rows: 1 / 0)
+        finish(turn, usage=Usage(10, 0, 0, 5))
+    before = Conversation.objects.get().metadata, stored(turn.generation.answer_id).token_count
+    (waiting,) = spool.waiting()
+    entry = waiting.read_bytes()
+
+    for _ in range(2):
+        # As if the process had been killed before it could forget the file.
+        waiting.write_bytes(entry)
+        assert recording.drain_spool(saving.recount)
+
+    assert before == ({}, None)
+    assert Conversation.objects.get().metadata == {"totalTokens": 15}
+    assert stored(turn.generation.answer_id).token_count == 5
+    assert Generation.objects.get().usage["output_tokens"] == 5
+    assert spool.waiting() == []
+
+
+def test_a_call_that_cannot_be_added_up_now_waits_on(bob, monkeypatch, settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    turn = begin(bob)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(recording, "append", lambda _rows: 1 / 0)
+        finish(turn, usage=Usage(10, 0, 0, 5))
+
+    recording.drain_spool(lambda _entry: 1 / 0)
+
+    assert len(spool.waiting()) == 1
 
 
 def test_reasoning_is_a_part_of_its_own(bob):

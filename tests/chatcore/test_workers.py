@@ -137,7 +137,7 @@ def test_a_frozen_worker_holds_nobody_up_at_the_end(server):
     frozen = server.workers()[0]
     os.kill(frozen, signal.SIGSTOP)
 
-    assert server.stop(within=10) == 0
+    assert server.stop(within=15) == 0
     assert f"Worker {frozen} did not end and was killed" in told(server)[0]
 
 

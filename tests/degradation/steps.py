@@ -20,6 +20,9 @@ API = "/api/assistant/conversations"
 PATHS = ["/", "/password", API]
 # As long as no answer of the server may ever take.
 PATIENCE = 30
+# Ten missed beats and the look every five seconds; MongoDB holds what a killed process was about to
+# write for a minute; and a busy machine.
+REAPED_SECONDS = 100.0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.degradation.ledger import read, set_back
-from tests.degradation.steps import API, Person, log_in, wait_until
+from tests.degradation.steps import API, REAPED_SECONDS, Person, log_in, wait_until
 from tests.degradation.tab import PATIENCE, Tab
 from tests.fakes.provider import FakeProvider, Reply
 
@@ -19,8 +19,6 @@ WORD_SECONDS = 0.02
 TEXT = " ".join(f"word-{number}" for number in range(400))
 # What a killed process may take with it: a second, and what a busy machine adds to it.
 LOST_SECONDS, NOISE_SECONDS = 1.0, 0.5
-# Ten missed beats, the look every five seconds, and a busy machine.
-REAPED_SECONDS = 60.0
 KILLS, ANSWERS_EACH = 5, 10
 
 
