@@ -23,6 +23,7 @@ from conversations import exporting
 from conversations.importing import api as imports
 from conversations.importing import running
 from conversations.importing.report import ImportReport
+from prompts.models import Prompt
 
 TEMPLATE = "settings/data.html"
 
@@ -45,7 +46,12 @@ def _too_often(request: HttpRequest, usage: limits.Usage, **found: object) -> Ht
 
 
 def _context(**found: object) -> dict[str, object]:
-    return {"section": "data", "import_max_mb": settings.IMPORT_MAX_MB, **found}
+    return {
+        "section": "data",
+        "import_max_mb": settings.IMPORT_MAX_MB,
+        "most_prompts": Prompt.MOST,
+        **found,
+    }
 
 
 @never_cache

@@ -96,8 +96,13 @@ def listed(user: User) -> list[Prompt]:
     return sorted(found, key=lambda each: (each.is_shared, each.name.casefold(), each.pk))
 
 
-def add(user: User, name: str, text: str, *, is_shared: bool) -> Prompt:
-    """A new prompt. Raises TooManyPrompts. The caller has looked who may share."""
+def add(
+    user: User, name: str, text: str, *, is_shared: bool, key: UUID | None = None
+) -> Prompt:
+    """A new prompt. Raises TooManyPrompts. The caller has looked who may share.
+
+    With a `key` as its id there is one of them at most: raises IntegrityError for another one.
+    """
 
     def work() -> Prompt:
         kept = (
@@ -108,6 +113,7 @@ def add(user: User, name: str, text: str, *, is_shared: bool) -> Prompt:
         if kept.count() >= Prompt.MOST:
             raise TooManyPrompts
         return Prompt.objects.create(
+            id=key or new_id(),
             organization_id=user.organization_id,
             user=None if is_shared else user,
             name=name,

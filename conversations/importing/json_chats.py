@@ -115,6 +115,8 @@ class Pieces:
 class Document:
     """What stands in a stream: `kind` is None if it is nothing that can be imported.
 
+    `prompts` are those of our own export of everything, whatever they are.
+
     Raises Damaged, here and while `chats` are read, and NewerExport.
     """
 
@@ -122,6 +124,7 @@ class Document:
         self._pieces = Pieces(stream)
         self._events = self._parsed()
         self._first: list[Any] = []
+        self.prompts: list[Any] = []
         self.kind = self._recognise()
 
     def chats(self) -> Iterator[Any]:
@@ -160,6 +163,8 @@ class Document:
             return None
         if head.get("version") != VERSION:
             raise NewerExport
+        if isinstance(prompts := head.get("prompts"), list):
+            self.prompts = prompts
         return "chatcore"
 
     def _value(self, event: Event) -> Any:

@@ -13,7 +13,7 @@ from chatcore import rows, writes
 from chatcore.db import in_transaction, store_is_away
 from chatcore.rows import Row
 from conversations import pages, signals
-from conversations.importing import chatgpt, own
+from conversations.importing import chatgpt, own, prompts
 from conversations.importing.chats import FoundChat, Unusable, is_client_id, title_of
 from conversations.importing.files import Budget, Source, opened
 from conversations.importing.json_chats import CHAT_BYTES, Damaged, Kind, TooLargeChat
@@ -66,6 +66,9 @@ class Import:
     def _read(self, source: Source, beat: Callable[[], None]) -> None:
         try:
             with opened(source, self._budget) as document:
+                if document.prompts:
+                    _check_person(self._user)
+                    prompts.take(self._user, document.prompts, self.report)
                 for chat in document.chats():
                     self._take(source.kind, chat)
                     beat()
@@ -167,10 +170,14 @@ def _rows(conversation: Conversation, messages: Sequence[Message]) -> list[dict[
     return [{name: getattr(each, name) for name in names} for each in messages]
 
 
-def _insert(conversation: Conversation, messages: Sequence[dict[str, Any]]) -> None:
-    # MongoDB would keep chats of somebody who is not there any more, and nobody would find them.
-    if not rows.read(User, ("id",), equal={"id": conversation.user_id, "is_active": True}, limit=1):
+def _check_person(user: User) -> None:
+    """MongoDB would keep chats of somebody who is not there any more, and nobody would find them."""
+    if not rows.read(User, ("id",), equal={"id": user.pk, "is_active": True}, limit=1):
         raise _Gone
+
+
+def _insert(conversation: Conversation, messages: Sequence[dict[str, Any]]) -> None:
+    _check_person(conversation.user)
     conversation.save(force_insert=True)
     for begin in range(0, len(messages), _BATCH):
         writes.insert_each(Message, messages[begin : begin + _BATCH])

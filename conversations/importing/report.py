@@ -17,8 +17,10 @@ class ImportReport(Shape):
 
     Of those that were there `alreadyInTrash` are in the trash. Of the imported ones `inTrash` were
     in the trash of the export. `messages` were imported, of which `shortenedMessages` were too long
-    to be taken whole. `skippedChats` names the first of the skipped ones. `problem` is null, or
-    says why the import ended before the end of its files.
+    to be taken whole. `skippedChats` names the first of the skipped ones. `prompts` were imported,
+    `promptsAlreadyThere` left as they are, and `skippedPrompts` are none that can be kept, or more
+    than a person may have. `problem` is null, or says why the import ended before the end of its
+    files.
     """
 
     imported: int = 0
@@ -28,5 +30,8 @@ class ImportReport(Shape):
     messages: int = 0
     in_trash: int = 0
     shortened_messages: int = 0
+    prompts: int = 0
+    prompts_already_there: int = 0
+    skipped_prompts: int = 0
     skipped_chats: list[SkippedChat] = msgspec.field(default_factory=list)
     problem: str | None = None

@@ -7,7 +7,9 @@ import pytest
 from django.test import Client
 
 from chatcore.env import Rate
+from chatcore.ids import new_id
 from conversations.models import Conversation
+from prompts.models import Prompt
 from tests.conversations.chatgpt import as_zip, chat, simple
 from tests.conversations.test_export import body_of
 
@@ -42,6 +44,22 @@ def test_the_page_says_what_was_imported_and_the_second_time_that_it_is_there(hi
     assert "<strong>2 chats imported with 4 messages</strong>." in first
     assert "<strong>0 chats imported</strong>, 2 already there." in second
     assert Conversation.objects.count() == 2
+
+
+def test_prompts_are_told_with_the_chats(his, monkeypatch):
+    monkeypatch.setattr(Prompt, "MOST", 1)
+    prompts = [{"id": str(new_id()), "name": name, "text": "Sum up."} for name in ("One", "Two")]
+    given = {"format": "chatcore-export", "version": 1, "prompts": prompts, "conversations": []}
+
+    _, first = send(his, json.dumps(given).encode())
+    _, second = send(his, json.dumps({**given, "prompts": prompts[:1]}).encode())
+
+    assert "notice-good" in first and "notice-good" in second
+    assert (
+        "1 prompt imported. 1 prompt was skipped: a person has 1 at most, each with a name and a"
+        " text."
+    ) in first
+    assert "1 prompt was already there." in second
 
 
 def test_what_was_skipped_is_named_and_escaped(his):

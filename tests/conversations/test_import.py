@@ -14,9 +14,11 @@ from analytics.models import ActivityRecord, PersonBucket, UsageBucket, UsageRec
 from assistant.shown import shown
 from chatcore import clock, writes
 from chatcore.env import Rate
+from chatcore.ids import new_id
 from conversations import exporting, signals
 from conversations.importing import running
 from conversations.models import Conversation, Message
+from prompts.models import Prompt, PromptQuerySet, add, listed
 from tests.at_once import at_once
 from tests.conversations.api import Api, say
 from tests.conversations.chatgpt import NOON, answer, as_zip, chat, node, simple
@@ -33,6 +35,9 @@ NOTHING = {
     "messages": 0,
     "inTrash": 0,
     "shortenedMessages": 0,
+    "prompts": 0,
+    "promptsAlreadyThere": 0,
+    "skippedPrompts": 0,
     "skippedChats": [],
     "problem": None,
 }
@@ -181,6 +186,80 @@ def test_the_export_of_everything_goes_back_into_its_account_and_makes_nothing(c
     exported = body_of(client.post("/settings/data/export"))
 
     assert send(bob, exported) == (200, {**NOTHING, "alreadyThere": 1})
+
+
+# --- Prompts ------------------------------------------------------------------------------------
+def of_prompts(*given) -> dict:
+    return {"format": "chatcore-export", "version": 1, "prompts": given, "conversations": []}
+
+
+def a_prompt(name: str, text: str = "Sum this up.") -> dict:
+    return {"id": str(new_id()), "name": name, "text": text, "createdAt": "2026-01-01T00:00:00Z"}
+
+
+def prompts_of(user) -> list[tuple[str, str]]:
+    return [(each.name, each.text) for each in listed(user)]
+
+
+def test_the_prompts_of_an_export_are_in_another_account_once(client, bob, carol):
+    add(bob, "Summary", "Sum this up.", is_shared=False)
+    add(bob, "Ours", "Of everybody", is_shared=True)
+    client.force_login(bob)
+    exported = body_of(client.post("/settings/data/export"))
+
+    assert send(carol, exported) == (200, {**NOTHING, "prompts": 1})
+    assert send(carol, exported) == (200, {**NOTHING, "promptsAlreadyThere": 1})
+    assert prompts_of(carol) == [("Summary", "Sum this up.")]
+
+
+def test_a_prompt_that_was_changed_is_left_alone_and_a_deleted_one_comes_back_once(client, bob):
+    changed = add(bob, "Changed", "Before", is_shared=False)
+    deleted = add(bob, "Deleted", "Here", is_shared=False)
+    client.force_login(bob)
+    exported = body_of(client.post("/settings/data/export"))
+    changed.change(clock.now(), text="After")
+    deleted.delete()
+
+    _, first = send(bob, exported)
+    _, second = send(bob, exported)
+
+    assert first == {**NOTHING, "prompts": 1, "promptsAlreadyThere": 1}
+    assert second == {**NOTHING, "promptsAlreadyThere": 2}
+    assert prompts_of(bob) == [("Changed", "After"), ("Deleted", "Here")]
+
+
+def test_what_is_no_prompt_or_one_too_many_is_skipped_and_counted(bob, monkeypatch):
+    monkeypatch.setattr(Prompt, "MOST", 2)
+    odd = [
+        *("nothing", None, [], {"id": "1", "name": "No id", "text": "x"}),
+        *(a_prompt(""), a_prompt(" \x00 "), a_prompt("x" * 61), a_prompt("Long", "x" * 8_001)),
+        *(a_prompt("No text", ""), {**a_prompt("Number"), "text": 7}),
+    ]
+    many = [a_prompt(" One\x00 "), a_prompt("Two"), a_prompt("Three"), a_prompt("Four")]
+
+    status, report = send(bob, of_prompts(*odd, *many))
+
+    assert (status, report) == (200, {**NOTHING, "prompts": 2, "skippedPrompts": len(odd) + 2})
+    assert prompts_of(bob) == [("One", "Sum this up."), ("Two", "Sum this up.")]
+
+
+@pytest.mark.parametrize("prompts", [None, {}, "x", 1])
+def test_prompts_that_are_no_list_are_none(prompts, bob):
+    body = {**of_prompts(), "prompts": prompts, "conversations": [None]}
+
+    assert send(bob, body) == (200, NOTHING)
+
+
+def test_a_prompt_that_two_imports_make_at_once_is_there_once(bob, monkeypatch):
+    given = of_prompts(a_prompt("One"))
+    send(bob, given)
+    # As the second one has read it, before the first one has written.
+    monkeypatch.setattr(PromptQuerySet, "own", lambda self, _user: self.none())
+
+    report = send(bob, given)[1]
+
+    assert report == {**NOTHING, "promptsAlreadyThere": 1}
+    assert Prompt.objects.count() == 1
 
 
 def test_what_is_imported_is_no_activity_and_no_usage(bob):
@@ -513,7 +592,8 @@ def test_a_fault_is_told_in_a_sentence_however_long_what_is_wrong_is(client, bob
 
 @pytest.mark.parametrize("is_deleted", [False, True])
 def test_an_import_ends_with_its_person(bob, is_deleted):
-    body = BytesIO(as_zip({"conversations.json": [simple("Cats"), simple("Dogs")]}))
+    chats, prompts = [simple("Cats"), simple("Dogs")], of_prompts(a_prompt("One"))
+    body = BytesIO(as_zip({"chatcore.json": prompts, "conversations.json": chats}))
     with running._turn:
         future = running.begin(bob, [body], clock.now())
         if is_deleted:
@@ -525,3 +605,4 @@ def test_an_import_ends_with_its_person(bob, is_deleted):
 
     assert report.problem == "The account is not active any more."
     assert (report.imported, Conversation.objects.count()) == (0, 0)
+    assert (report.prompts, Prompt.objects.count()) == (0, 0)
