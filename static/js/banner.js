@@ -51,6 +51,32 @@ function wordsOf({ name, label, state }, { troubles, model, models, mayAdministe
 }
 
 /**
+ * What takes the state of the connection, and hands it to `show`: that nothing is heard when it has
+ * been so for a while, however often it was tried meanwhile, and all else at once.
+ */
+export function patiently(show) {
+  let latest = "ready";
+  let isSilent = false; // and shown to be so
+  let timer = null;
+
+  function tell() {
+    timer = null;
+    isSilent = latest === "waiting" || latest === "offline";
+    show(latest);
+  }
+
+  return (state) => {
+    latest = state;
+    if (isSilent || state === "ready" || state === "logged-out") {
+      clearTimeout(timer);
+      tell();
+    } else {
+      timer ??= setTimeout(tell, SHOW_WAITING_AFTER);
+    }
+  };
+}
+
+/**
  * @param {HTMLElement} area a live region
  * @param {object} options
  * @param {HTMLElement} options.scroller what stands below it and is to stay where it is read
@@ -64,7 +90,6 @@ export function createBanner(area, { scroller, facts, onConnection, onChooseMode
   let connection = "ready"; // until it is known
   let troubles = [];
   let dismissed = loadDismissed();
-  let timer = null;
 
   function draw() {
     const rows = rowsOf({ connection, troubles, dismissed, ...facts() });
@@ -104,20 +129,14 @@ export function createBanner(area, { scroller, facts, onConnection, onChooseMode
     draw();
   }
 
-  function connect(state) {
-    connection = state;
-    draw();
-    onConnection(state);
-  }
-
   return {
     draw,
     /** How the connection is now, as the socket says it. */
-    connection(state) {
-      clearTimeout(timer);
-      if (state === "ready" || state === "logged-out") connect(state);
-      else timer = setTimeout(connect, SHOW_WAITING_AFTER, state);
-    },
+    connection: patiently((state) => {
+      connection = state;
+      draw();
+      onConnection(state);
+    }),
     /** What is not as it should be behind the server, as it says itself. */
     troubles(list) {
       troubles = list;

@@ -1,6 +1,6 @@
 // Search in titles and messages, as it is typed.
 
-import { marked } from "./hits.js";
+import { marked, plain } from "./hits.js";
 import { createPager, newFoot } from "./paged-list.js";
 
 const PAUSE = 250;
@@ -20,7 +20,7 @@ export function foundItem({ id, title, snippet }, wanted) {
     const words = document.createElement("span");
     words.className = "found-snippet";
     words.dir = "auto";
-    words.append(...marked(snippet, wanted));
+    words.append(...marked(plain(snippet, wanted), wanted));
     link.append(words);
   }
   item.append(link);

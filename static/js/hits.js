@@ -1,5 +1,15 @@
 // Where a text has what was looked for.
 
+// A link or image with its address; the signs of a heading; of bold; of code.
+const MARKUP = /!?\[([^\][]{0,200})\]\([^()\s]{0,400}\)|(^|\s)#{1,6} |\*\*|`+/g;
+
+/** The words of a line of Markdown, but for one in which its signs are what was looked for. */
+export function plain(text, wanted) {
+  const words = text.replace(MARKUP, (_all, label = "", before = "") => label || before);
+  const has = (each) => each.toLowerCase().includes(wanted.toLowerCase());
+  return has(text) && !has(words) ? text : words;
+}
+
 /** The text in pieces: `{text, isHit}`, without regard to case. */
 export function pieces(text, wanted) {
   const [folded, needle] = [text.toLowerCase(), wanted.toLowerCase()];

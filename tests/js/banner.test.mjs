@@ -1,9 +1,9 @@
 // What the page says of a connection, a provider or Redis that is away.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 
-import { rowsOf } from "../../static/js/banner.js";
+import { patiently, rowsOf } from "../../static/js/banner.js";
 
 const SINCE = "2026-11-28T09:00:00+00:00";
 const OPENAI = { name: "openai", label: "OpenAI", state: "away", since: SINCE };
@@ -107,4 +107,35 @@ test("a state or a service of a later version is passed over", () => {
   const troubles = [{ ...OPENAI, state: "slow" }, { ...REDIS, name: "search" }, { ...REDIS, state: "slow" }];
 
   assert.deepEqual(rows({ troubles }), []);
+});
+
+test("that nothing is heard is shown when it has lasted, however often it was tried meanwhile", () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const shown = [];
+    const hear = patiently((state) => shown.push(state));
+
+    hear("waiting");
+    mock.timers.tick(1000);
+    hear("waiting");
+    hear("offline");
+    mock.timers.tick(499);
+    assert.deepEqual(shown, []);
+    mock.timers.tick(1);
+    assert.deepEqual(shown, ["offline"]);
+
+    // From then on at once.
+    hear("waiting");
+    hear("ready");
+    assert.deepEqual(shown, ["offline", "waiting", "ready"]);
+
+    // A blink is never shown.
+    hear("waiting");
+    mock.timers.tick(1499);
+    hear("ready");
+    mock.timers.tick(5000);
+    assert.deepEqual(shown.slice(3), ["ready"]);
+  } finally {
+    mock.timers.reset();
+  }
 });

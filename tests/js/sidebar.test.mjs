@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { grouped, groupedWithOpen, groupOf, untilMidnight } from "../../static/js/chat-groups.js";
-import { pieces } from "../../static/js/hits.js";
+import { pieces, plain } from "../../static/js/hits.js";
 import { barsOf, inWords, lengthOfMonth } from "../../static/js/usage-chart.js";
 
 // Read at each use of a date: on this day of October Berlin has 25 hours.
@@ -102,6 +102,24 @@ test("a text without a hit is one piece, as is one whose length changes with its
   for (const [text, wanted] of texts) {
     assert.deepEqual(pieces(text, wanted), [{ text, isHit: false }]);
   }
+});
+
+test("of a line the words are shown, without the signs of Markdown", () => {
+  const texts = [
+    ["# Pasta ## Then **boil** it for `9` min", "Pasta Then boil it for 9 min"],
+    ["see [the docs](https://a.example/b_c) and ![a cat](cat.png)", "see the docs and a cat"],
+    ["```python print(1)", "python print(1)"],
+    ["C# and issue #5, 2*3, snake_case, a - b", "C# and issue #5, 2*3, snake_case, a - b"],
+    ["…cut [in a link](https://a.ex", "…cut [in a link](https://a.ex"],
+  ];
+
+  for (const [text, words] of texts) assert.equal(plain(text, ""), words);
+});
+
+test("signs of Markdown that were looked for stay", () => {
+  assert.equal(plain("**bold** and `code`", "**BOLD"), "**bold** and `code`");
+  assert.equal(plain("**bold** and `code`", "code"), "bold and code");
+  assert.equal(plain("[docs](https://a.example)", "a.example"), "[docs](https://a.example)");
 });
 
 test("the most used day is as high as the chart, and a little is seen of any use", () => {
