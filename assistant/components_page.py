@@ -41,7 +41,7 @@ TITLES = (
 def components(request: HttpRequest) -> HttpResponse:
     if not may_administer(request.user):
         raise PermissionDenied
-    chats = _chats()
+    chats, now = _chats(), clock.now()
     refs = [(each.ref, each.model) for each in MODELS]
     values = {"name": "Alice", "theme": "system", "default_model": MODELS[0].ref}
     context = {
@@ -54,6 +54,10 @@ def components(request: HttpRequest) -> HttpResponse:
         "wrong_form": PreferencesForm(
             {**values, "theme": "sepia", "default_model": "gone"}, models=refs, auto_id="wrong_%s"
         ),
+        "now": now,
+        "tokens": samples.tokens(now),
+        "links": samples.links(now),
+        "prompts": samples.prompts(),
         "page": {"messages": samples.messages(), "maxTextCharacters": MAX_TEXT_CHARACTERS},
     }
     return render(request, "components.html", context)

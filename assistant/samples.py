@@ -1,8 +1,15 @@
-"""One message of each kind there is: for the page of components, and for tests that look at all."""
+"""One message of each kind there is, and rows of other pages: for the page of components, and for
+tests that look at all.
+"""
 
+from datetime import datetime, timedelta
 from typing import Any
 
+from accounts.models import ApiToken
 from assistant.shown import ShownMessage
+from chatcore.ids import new_id
+from conversations.models import Conversation, SharedLink
+from prompts.models import Prompt
 
 MODEL = "openai:gpt-6.1-sol"
 AT = "2026-11-02T09:30:00+00:00"
@@ -123,4 +130,39 @@ def _with_tools() -> list[dict[str, Any]]:
             "errorText": "RocketReach refused: no credits are left.",
         },
         *_text("Her address is jane@acme.example."),
+    ]
+
+
+# --- Rows of other pages, none of which is stored -------------------------------------------------
+def tokens(now: datetime) -> list[ApiToken]:
+    day, beginning = timedelta(days=1), "b3d0f4c2a719"
+    long_name = "A name as long as one may be, sixty characters, of a program"
+    return [
+        ApiToken(name="Laptop", token_key=beginning, created=now, expiry=now + day),
+        ApiToken(name=long_name, token_key=beginning, created=now - day, last_used_at=now),
+        ApiToken(name="An old one", token_key=beginning, created=now - day, expiry=now),
+    ]
+
+
+def links(now: datetime) -> list[SharedLink]:
+    return [
+        SharedLink(shared_at=now, conversation=Conversation(title="A chat that is shared")),
+        SharedLink(shared_at=now, conversation=Conversation(title=LONG_WORD)),
+        SharedLink(
+            shared_at=now,
+            conversation=Conversation(title="One in the trash", deleted_at=now),
+        ),
+    ]
+
+
+def prompts() -> list[dict[str, Any]]:
+    """As templates/prompts/prompt_list.html reads them."""
+    own = Prompt(user_id=new_id(), name="Summary", text="Sum this up in three sentences.")
+    shared = Prompt(
+        name="Our tone", text="Write as we write: short, kind and without exclamation. " * 5
+    )
+    return [
+        {"prompt": own, "may_change": True},
+        {"prompt": shared, "may_change": True},
+        {"prompt": Prompt(name=HEBREW, text=ARABIC), "may_change": False},
     ]

@@ -268,6 +268,16 @@ function showToasts() {
   }
 }
 
+// --- Rows -------------------------------------------------------------------------------------
+/** What leads away, or is sent: the rows are of nobody. */
+function holdRows() {
+  const rows = document.getElementById("row-section");
+  rows.addEventListener("submit", (event) => event.preventDefault());
+  rows.addEventListener("click", (event) => {
+    if (event.target.closest("a")) event.preventDefault();
+  });
+}
+
 showTheme(document.documentElement.dataset.theme);
 showBanners();
 showFeet();
@@ -277,4 +287,5 @@ showUsage();
 showMessages();
 showToasts();
 showComposer();
+holdRows();
 scrollTo(0, 0);

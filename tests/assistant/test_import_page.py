@@ -54,7 +54,8 @@ def test_prompts_are_told_with_the_chats(his, monkeypatch):
     _, first = send(his, json.dumps(given).encode())
     _, second = send(his, json.dumps({**given, "prompts": prompts[:1]}).encode())
 
-    assert "notice-good" in first and "notice-good" in second
+    assert "notice-good" in first
+    assert "notice-good" in second
     assert (
         "1 prompt imported. 1 prompt was skipped: a person has 1 at most, each with a name and a"
         " text."
