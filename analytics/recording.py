@@ -5,6 +5,7 @@ Called from threads. A failure here never breaks what was being done: the entry 
 """
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
@@ -22,12 +23,14 @@ from analytics.models import (
     month_of,
 )
 from chatcore import clock, rows, writes
-from chatcore.db import store_is_away
+from chatcore.db import is_write_conflict, store_is_away
 from chatcore.ids import derived
 from chatcore.money import as_stored, usd
 
 logger = logging.getLogger("chatcore.usage")
 
+# Whoever drains the spool has answers to look after, whose hearts are missed after ten seconds.
+DRAIN_SECONDS = 2.0
 # Of this process since its start, for whoever looks after it.
 counts: Counter[str] = Counter()
 
@@ -48,7 +51,7 @@ def record_usage(entry: UsageEntry) -> bool:
         write(entry)
     except Exception as error:
         counts["failed"] += 1
-        if store_is_away(error):
+        if store_is_away(error) or is_write_conflict(error):
             logger.warning("A call waits to be recorded (%s)", type(error).__name__)
         else:
             logger.exception("A call could not be recorded; it waits in %s", spool.folder())
@@ -69,30 +72,48 @@ def _spool(entry: UsageEntry) -> None:
         counts["spooled"] += 1
 
 
-def drain_spool(settle: Callable[[UsageEntry], None] | None = None) -> bool:
-    """Write what waited. Returns whether there was anything; raises if the store is away.
+def drain_spool(settle: Callable[[UsageEntry], bool] | None = None) -> bool:
+    """Write what waited, for a while; what is left waits for the next time.
 
-    `settle` is told of each call that is in the ledger now, for what was added up without it. Until
-    it returns the call waits, so that it may be told of the same one again.
+    `settle` is told of each call that is in the ledger now, for what was added up without it. It
+    returns whether it has done so; until then the call waits, and it may be told of it again.
+    Returns whether there was anything; raises if the store is away.
     """
-
-    def write_again(entry: UsageEntry) -> None:
-        try:
-            _write(entry)
-            if settle is not None:
-                settle(entry)
-            spool.drop(entry)
-        except Exception as error:
-            if store_is_away(error):
-                raise
-            logger.exception("A spooled call could not be recorded: %s", entry.id)
-
     waiting = len(spool.waiting())
-    if waiting:
-        spool.drain(write_again)
-        left = len(spool.waiting())
-        logger.warning("Calls recorded from the spool: %d; left: %d", waiting - left, left)
-    return bool(waiting)
+    if not waiting:
+        return False
+    end = time.monotonic() + DRAIN_SECONDS
+    for entry in spool.entries():
+        if not _write_late(entry, settle) or time.monotonic() > end:
+            break
+    left = len(spool.waiting())
+    logger.warning("Calls recorded from the spool: %d; left: %d", max(0, waiting - left), left)
+    return True
+
+
+def _write_late(entry: UsageEntry, settle: Callable[[UsageEntry], bool] | None) -> bool:
+    """Whether it makes sense to go on with others now."""
+    try:
+        _write(entry)
+    except Exception as error:
+        if store_is_away(error):
+            raise
+        if is_write_conflict(error):
+            return False
+        logger.exception("A spooled call could not be recorded: %s", entry.id)
+        return True
+    try:
+        is_settled = settle is None or settle(entry)
+    except Exception as error:
+        if store_is_away(error):
+            raise
+        if is_write_conflict(error):
+            return False
+        logger.exception("What came late to the ledger could not be added up: %s", entry.id)
+        is_settled = True
+    if is_settled:
+        spool.drop(entry)
+    return True
 
 
 def write(entry: UsageEntry) -> None:

@@ -7,7 +7,8 @@ often it is kept. Several processes may share the folder.
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -26,13 +27,8 @@ def folder() -> Path:
 
 
 def keep(entry: UsageEntry) -> None:
-    """What the provider counted is not replaced by an estimate of it.
-
-    Raises OSError if the disk does not take it.
-    """
+    """Raises OSError if the disk does not take it."""
     path = _path(entry)
-    if entry.usage_source == "estimated" and _is_counted(path):
-        return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Of two writers of one entry each has a file of its own, and the later one wins.
     unfinished = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
@@ -48,10 +44,8 @@ def keep(entry: UsageEntry) -> None:
 
 
 def drop(entry: UsageEntry) -> None:
-    """It is in the ledger. Another process may know the same call better; its entry stays."""
-    path = _path(entry)
-    if _read(path) == entry:
-        path.unlink(missing_ok=True)
+    """It is in the ledger."""
+    _path(entry).unlink(missing_ok=True)
 
 
 def waiting() -> list[Path]:
@@ -63,39 +57,24 @@ def waiting() -> list[Path]:
     return [folder() / name for name in names]
 
 
-def drain(write: Callable[[UsageEntry], None]) -> int:
-    """Hand everything that waits to `write`, which drops what it wrote and raises where it cannot.
-
-    Returns how many were written. What is no entry, as a person has edited it, is put aside.
-    """
-    done = 0
+def entries() -> Iterator[UsageEntry]:
+    """What waits, oldest first. What is no entry, as a person has edited it, is put aside."""
     for path in waiting():
         try:
-            entry = _decode(path.read_bytes())
+            yield _decode(path.read_bytes())
         except FileNotFoundError:
             # Another process was quicker.
             continue
+        except OSError as error:
+            logger.error("%s waits on, as it cannot be read (%s)", path.name, error.strerror)
         except (msgspec.DecodeError, msgspec.ValidationError):
             logger.error("%s is no entry of the ledger; it is put aside", path.name)
-            path.rename(path.with_suffix(".bad"))
-            continue
-        write(entry)
-        done += 1
-    return done
-
-
-def _is_counted(path: Path) -> bool:
-    entry = _read(path)
-    return entry is not None and entry.usage_source == "provider"
-
-
-def _read(path: Path) -> UsageEntry | None:
-    """None if it is not there, or no entry."""
-    try:
-        return _decode(path.read_bytes())
-    except (FileNotFoundError, msgspec.DecodeError, msgspec.ValidationError):
-        return None
+            with suppress(FileNotFoundError):
+                path.rename(path.with_suffix(".bad"))
 
 
 def _path(entry: UsageEntry) -> Path:
-    return folder() / f"{entry.id}{SUFFIX}"
+    # Of one call an estimate may wait beside what the provider counted. Neither takes the other's
+    # place, and the ledger knows what to make of both.
+    kind = ".estimated" if entry.usage_source == "estimated" else ""
+    return folder() / f"{entry.id}{kind}{SUFFIX}"

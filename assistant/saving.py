@@ -363,20 +363,25 @@ def _values_of(used: totals.Used) -> dict[str, Any]:
     }
 
 
-def recount(entry: UsageEntry) -> None:
-    """The ledger has taken this call late: its answer may have ended without it."""
-    if entry.generation_id is not None:
-        in_transaction(partial(_recount, entry.generation_id))
+def recount(entry: UsageEntry) -> bool:
+    """The ledger has taken this call late: its answer may have ended without it.
+
+    False while the answer runs: it may be ending at this moment, by what it has read before.
+    """
+    key = entry.generation_id
+    return key is None or in_transaction(partial(_recount, key))
 
 
-def _recount(key: UUID) -> None:
+def _recount(key: UUID) -> bool:
     generation = rows.one(Generation, id=key)
-    if generation is None or generation.status == GenerationStatus.RUNNING:
-        return
+    if generation is None:
+        return True
+    if generation.status == GenerationStatus.RUNNING:
+        return False
     used = _used(generation, metering.state_from(generation.call))
     before = totals.noted_of(generation)
     if used == before:
-        return
+        return True
     writes.update(Generation, {"id": key}, values=_values_of(used))
     conversation = rows.one(Conversation, id=generation.conversation_id)
     if conversation is not None:
@@ -385,6 +390,7 @@ def _recount(key: UUID) -> None:
     if answer := _message_of(generation):
         answer.token_count = used.counted_output
         answer.save()
+    return True
 
 
 def _fill(

@@ -30,7 +30,7 @@ class TitleCall(models.Model):
     """One call that runs. Its key is that of its row in the ledger."""
 
     id = models.UUIDField(primary_key=True, editable=False, db_column="_id")
-    # The estimate, an analytics.entries.UsageEntry.
+    # An analytics.entries.UsageEntry: what is known of the call.
     estimate = models.JSONField(default=dict)
     due_at = models.DateTimeField(db_column="dueAt")
 
@@ -49,6 +49,11 @@ class TitleCall(models.Model):
         stored: dict[str, Any] = msgspec.to_builtins(estimate)
         due_at = estimate.created_at + OVER_AFTER
         writes.insert(cls(id=estimate.id, estimate=stored, due_at=due_at))
+
+    @classmethod
+    def know_better(cls, entry: UsageEntry) -> None:
+        """What the call came to, in place of the estimate, should it be settled by another one."""
+        writes.update(cls, {"id": entry.id}, values={"estimate": msgspec.to_builtins(entry)})
 
     @classmethod
     def end(cls, key: UUID) -> bool:

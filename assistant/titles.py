@@ -220,13 +220,17 @@ def _of_title(entry: UsageEntry) -> UsageEntry:
 def _keep(entry: UsageEntry, title: str, first_words: str) -> Conversation | None:
     """Charge the call, and give the chat its title if nobody has given it another one.
 
-    If the ledger does not take it now, what it came to is added up with what is abandoned.
+    If the ledger does not take it now, it is added up with what is abandoned, as what it was.
     """
     is_recorded = recording.record_usage(entry)
 
     def work() -> Conversation | None:
         chat = rows.one(Conversation, id=entry.conversation_id)
-        fields = _charged_to(chat, entry) if is_recorded else {}
+        fields = {}
+        if is_recorded:
+            fields = _charged_to(chat, entry)
+        else:
+            TitleCall.know_better(entry)
         if chat is None:
             return None
         is_given = bool(title) and chat.title == first_words and chat.deleted_at is None
@@ -253,7 +257,9 @@ def charge_the_abandoned(now: datetime) -> bool:
     """
     for call in TitleCall.objects.abandoned(now)[:AT_ONCE]:
         with one_of_many("charged for its title"):
-            recording.write(call.entry)
+            # If its process was killed behind that, the ledger knows it already, and better.
+            if not recording.of_calls([call.pk]):
+                recording.write(call.entry)
             in_transaction(partial(_settle, call.entry))
     return True
 

@@ -96,9 +96,7 @@ def listed(user: User) -> list[Prompt]:
     return sorted(found, key=lambda each: (each.is_shared, each.name.casefold(), each.pk))
 
 
-def add(
-    user: User, name: str, text: str, *, is_shared: bool, key: UUID | None = None
-) -> Prompt:
+def add(user: User, name: str, text: str, *, is_shared: bool, key: UUID | None = None) -> Prompt:
     """A new prompt. Raises TooManyPrompts. The caller has looked who may share.
 
     With a `key` as its id there is one of them at most: raises IntegrityError for another one.

@@ -43,7 +43,7 @@ class _Raw(BaseParser):
 
 @method_decorator(never_cache, name="dispatch")
 class ImportView(APIView):
-    """Takes chats over from ChatGPT's data export, or from our own export."""
+    """Takes chats over from ChatGPT's data export, or chats and prompts from our own export."""
 
     parser_classes = [MultiPartParser, _Raw]
 
@@ -53,6 +53,7 @@ class ImportView(APIView):
         description="The zip of ChatGPT's data export, a `conversations.json` of it, or a JSON file"
         " that Chatcore exported, as the body itself or as one or several files named `file` of a"
         " form. Chats that are there already are left alone, so the same file again does no harm."
+        " Of an export of everything the prompts are taken as well."
         " The answer begins before the import has ended; blanks come meanwhile, and then the"
         " report. Whoever hangs up only does not learn of it.",
         request={

@@ -67,8 +67,8 @@ class Import:
         try:
             with opened(source, self._budget) as document:
                 if document.prompts:
-                    _check_person(self._user)
-                    prompts.take(self._user, document.prompts, self.report)
+                    check = partial(_check_person, self._user)
+                    prompts.take(self._user, document.prompts, self.report, check)
                 for chat in document.chats():
                     self._take(source.kind, chat)
                     beat()
@@ -171,7 +171,7 @@ def _rows(conversation: Conversation, messages: Sequence[Message]) -> list[dict[
 
 
 def _check_person(user: User) -> None:
-    """MongoDB would keep chats of somebody who is not there any more, and nobody would find them."""
+    # MongoDB would keep chats of somebody who is not there any more, and nobody would find them.
     if not rows.read(User, ("id",), equal={"id": user.pk, "is_active": True}, limit=1):
         raise _Gone
 

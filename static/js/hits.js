@@ -1,11 +1,17 @@
 // Where a text has what was looked for.
 
-// A link or image with its address; the signs of a heading; of bold; of code.
-const MARKUP = /!?\[([^\][]{0,200})\]\([^()\s]{0,400}\)|(^|\s)#{1,6} |\*\*|`+/g;
+// What is no Markdown in all likelihood, as `2**10 # pow` or `handlers[name](event)`, stays.
+const MARKUP = [
+  [/!?\[([^\][]{1,200})\]\((?:https?:|mailto:|\/|#)[^()\s]{0,400}\)/g, "$1"],
+  [/(^…?|\s)#{2,6} |^#(?= )/g, "$1"],
+  [/(?<![\w*])\*\*(?=[^\s*])([^*]{1,200}?)(?<=\S)\*\*(?![\w*])/g, "$1"],
+  [/```/g, ""],
+  [/(?<!`)`([^`]{1,200})`(?!`)/g, "$1"],
+];
 
 /** The words of a line of Markdown, but for one in which its signs are what was looked for. */
 export function plain(text, wanted) {
-  const words = text.replace(MARKUP, (_all, label = "", before = "") => label || before);
+  const words = MARKUP.reduce((line, [signs, kept]) => line.replace(signs, kept), text).trim();
   const has = (each) => each.toLowerCase().includes(wanted.toLowerCase());
   return has(text) && !has(words) ? text : words;
 }

@@ -1,16 +1,19 @@
 """The ledger: each call once, whatever happens on the way."""
 
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
+from django.db import OperationalError
 
 from accounts.models import User
-from analytics import recording, spool
+from analytics import recording, rollups, spool
 from analytics.entries import TokenCounts, UsageEntry
 from analytics.models import AppendOnly, SpendingMonth, UsageRecord
 from chatcore import clock
 from chatcore.ids import new_id
 from tests.at_once import at_once
+from tests.chatcore.test_kernel import conflict
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -164,7 +167,9 @@ def test_a_failure_breaks_nothing_and_the_call_is_recorded_later(
 
 
 @pytest.mark.parametrize("estimate_is_first", [True, False])
-def test_a_call_that_waits_is_what_the_provider_counted(bob, tmp_path, settings, estimate_is_first):
+def test_what_the_provider_counted_waits_beside_an_estimate(
+    bob, tmp_path, settings, estimate_is_first
+):
     settings.DATA_DIR = tmp_path
     counted = an_entry(bob)
     estimated = an_entry(bob, id=counted.id, usage_source="estimated")
@@ -178,6 +183,55 @@ def test_a_call_that_waits_is_what_the_provider_counted(bob, tmp_path, settings,
     rows = recording.of_calls([counted.id])
     assert [row.usage_source for row in rows] == ["estimated", "provider"]
     assert spool.waiting() == []
+
+
+@pytest.mark.parametrize("fault", [conflict(), OperationalError("locked")])
+def test_a_store_that_takes_nothing_now_is_asked_for_one_of_many_that_wait(
+    bob, monkeypatch, settings, tmp_path, fault
+):
+    settings.DATA_DIR = tmp_path
+    asked = []
+
+    def refuse(work):
+        asked.append(work)
+        raise fault
+
+    for _ in range(3):
+        spool.keep(an_entry(bob))
+    with monkeypatch.context() as refusing, suppress(OperationalError):
+        refusing.setattr(rollups, "in_line", refuse)
+        recording.drain_spool()
+    recording.drain_spool()
+
+    assert len(asked) == 1
+    assert UsageRecord.objects.count() == 3
+
+
+def test_what_takes_long_is_left_for_the_next_time(bob, monkeypatch, settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(recording, "DRAIN_SECONDS", -1.0)
+    for _ in range(3):
+        spool.keep(an_entry(bob))
+
+    drained = []
+    while recording.drain_spool():
+        drained.append(len(spool.waiting()))
+
+    assert drained == [2, 1, 0]
+
+
+def test_a_call_that_cannot_be_added_up_is_in_the_ledger_and_waits_no_more(
+    bob, settings, tmp_path, caplog
+):
+    settings.DATA_DIR = tmp_path
+    entry = an_entry(bob)
+    spool.keep(entry)
+
+    recording.drain_spool(lambda _entry: 1 / 0)
+
+    assert UsageRecord.objects.get().pk == entry.id
+    assert spool.waiting() == []
+    assert f"What came late to the ledger could not be added up: {entry.id}" in caplog.text
 
 
 def test_a_spooled_file_that_is_no_entry_is_put_aside(bob, tmp_path, settings):

@@ -7,9 +7,11 @@ from decimal import Decimal
 import pytest
 from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async as in_store
+from msgspec.structs import replace
 
 from accounts.models import User
 from analytics import recording
+from analytics.entries import TokenCounts
 from analytics.models import Reservation, UsageRecord
 from assistant import saving, titles
 from assistant.providers.base import Prompt, PromptMessage
@@ -271,6 +273,49 @@ async def test_a_call_that_the_ledger_takes_late_is_added_up_with_the_abandoned(
     assert (await rows())[1:] == [("title", "success", 30, 6)]
     assert (await chat()).metadata["totalTokens"] == 15 + 36
     assert await in_store(TitleCall.objects.count)() == 0
+
+
+@pytest.mark.parametrize("is_drained_first", [True, False])
+async def test_a_call_that_failed_and_is_recorded_late_is_not_charged(
+    bob, provider, registry, monkeypatch, settings, tmp_path, is_drained_first
+):
+    settings.DATA_DIR = tmp_path
+    provider.reply_with(Reply(), Reply(status=500, error={"error": {"message": "no"}}))
+    append = recording.append
+
+    def refuse_titles(new) -> None:
+        if any(row.endpoint == "title" for row in new):
+            raise ValueError("no")
+        append(new)
+
+    tab = await opened(bob)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(recording, "append", refuse_titles)
+        await tab.send(SEND)
+        await tab.until("finished")
+        await title_tasks(registry)
+    await tab.close()
+
+    if is_drained_first:
+        await in_store(recording.drain_spool)(saving.recount)
+    await charge_the_abandoned(minutes=2)
+    await in_store(recording.drain_spool)(saving.recount)
+
+    assert (await rows())[1:] == [("title", "error", 0, 0)]
+    assert (await chat()).metadata["totalTokens"] == 15
+    assert await in_store(TitleCall.objects.count)() == 0
+
+
+async def test_a_process_that_was_killed_behind_the_ledger_is_not_charged_by_estimate(
+    abandoned, monkeypatch
+):
+    estimate = (await in_store(TitleCall.objects.get)()).entry
+    await in_store(recording.write)(replace(estimate, tokens=TokenCounts()))
+
+    await charge_the_abandoned(minutes=2)
+
+    assert (await rows())[1:] == [("title", "error", 0, 0)]
+    assert (await chat()).metadata["totalTokens"] == 15
 
 
 async def test_a_process_that_was_only_asleep_corrects_the_estimate(abandoned):

@@ -297,16 +297,23 @@ def test_a_call_that_the_ledger_takes_late_is_added_to_its_answer_once(
     assert spool.waiting() == []
 
 
-def test_a_call_that_cannot_be_added_up_now_waits_on(bob, monkeypatch, settings, tmp_path):
+def test_a_call_of_an_answer_that_still_runs_waits_for_its_end(bob, settings, tmp_path):
     settings.DATA_DIR = tmp_path
     turn = begin(bob)
-    with monkeypatch.context() as refusing:
-        refusing.setattr(recording, "append", lambda _rows: 1 / 0)
-        finish(turn, usage=Usage(10, 0, 0, 5))
+    (entry,) = called(turn, "Hi.", GenerationStatus.DONE, Usage(10, 0, 0, 5), None)
+    spool.keep(entry)
 
-    recording.drain_spool(lambda _entry: 1 / 0)
+    recording.drain_spool(saving.recount)
+    before = len(spool.waiting()), len(recording.of_calls([entry.id]))
+    saving.finish(
+        Progress(turn.generation.pk, 3, "Hi.", ""), GenerationStatus.DONE, error=None, now=NOW
+    )
+    recording.drain_spool(saving.recount)
 
-    assert len(spool.waiting()) == 1
+    assert before == (1, 1)
+    assert spool.waiting() == []
+    assert len(recording.of_calls([entry.id])) == 1
+    assert Conversation.objects.get().metadata == {"totalTokens": 15}
 
 
 def test_reasoning_is_a_part_of_its_own(bob):

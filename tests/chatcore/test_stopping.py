@@ -13,13 +13,21 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from chatcore.server import (
+    END_SECONDS,
+    GRACE_SECONDS,
+    LAST_SECONDS,
+    SAVE_AGAIN_SECONDS,
+    SAVE_SECONDS,
+)
 from tests.degradation.steps import API, Person, wait_until
 from tests.fakes.provider import Reply
 from tests.fakes.raw_socket import RawSocket
 from tests.server import Server
 
 PATIENCE = 20
-# Docker waits 10 s before it kills what it stops. The rest is for a busy machine.
+# What Docker waits before it kills what it stops; and that on a busy machine.
+DOCKER_SECONDS = 10
 MOST_SECONDS = 15
 WORDS = [f"w{n}" for n in range(2000)]
 
@@ -73,6 +81,14 @@ def read_to_the_close(page: ClientConnection) -> tuple[str, int]:
 def stored_answer(person: Person, name: str) -> tuple[str, str]:
     messages = json.loads(person.get(f"{API}?id={name}").text)["messages"]
     return messages[-1]["status"], messages[-1]["parts"][0]["text"]
+
+
+def test_all_parts_of_a_stop_fit_into_what_is_waited_for_them():
+    parts = GRACE_SECONDS, SAVE_SECONDS, LAST_SECONDS, SAVE_AGAIN_SECONDS
+
+    assert sum(parts) < END_SECONDS
+    # The parent of workers looks twice a second, and Python needs some tenths to end.
+    assert END_SECONDS + 1.5 <= DOCKER_SECONDS
 
 
 def test_each_page_is_told_to_come_back_and_every_answer_is_saved(alice, provider):

@@ -16,9 +16,9 @@ from chatcore import clock, writes
 from chatcore.env import Rate
 from chatcore.ids import new_id
 from conversations import exporting, signals
-from conversations.importing import running
+from conversations.importing import prompts, running
 from conversations.models import Conversation, Message
-from prompts.models import Prompt, PromptQuerySet, add, listed
+from prompts.models import Prompt, add, listed
 from tests.at_once import at_once
 from tests.conversations.api import Api, say
 from tests.conversations.chatgpt import NOON, answer, as_zip, chat, node, simple
@@ -243,9 +243,31 @@ def test_what_is_no_prompt_or_one_too_many_is_skipped_and_counted(bob, monkeypat
     assert prompts_of(bob) == [("One", "Sum this up."), ("Two", "Sum this up.")]
 
 
-@pytest.mark.parametrize("prompts", [None, {}, "x", 1])
-def test_prompts_that_are_no_list_are_none(prompts, bob):
-    body = {**of_prompts(), "prompts": prompts, "conversations": [None]}
+def test_prompts_of_a_full_account_that_are_there_are_told_as_such(bob, monkeypatch):
+    monkeypatch.setattr(Prompt, "MOST", 2)
+    one, two = a_prompt("One"), a_prompt("Two")
+    send(bob, of_prompts(one, two))
+
+    report = send(bob, of_prompts(a_prompt("Three"), one, a_prompt("Four"), two, two))[1]
+
+    assert report == {**NOTHING, "promptsAlreadyThere": 3, "skippedPrompts": 2}
+
+
+def test_prompts_that_come_back_from_another_account_are_there(client, bob, carol):
+    add(bob, "Summary", "Sum this up.", is_shared=False)
+    for person, other in ((bob, carol), (carol, bob)):
+        client.force_login(person)
+        exported = body_of(client.post("/settings/data/export"))
+
+        report = send(other, exported)[1]
+
+    assert report == {**NOTHING, "promptsAlreadyThere": 1}
+    assert prompts_of(bob) == [("Summary", "Sum this up.")]
+
+
+@pytest.mark.parametrize("given", [None, {}, "x", 1])
+def test_prompts_that_are_no_list_are_none(given, bob):
+    body = {**of_prompts(), "prompts": given, "conversations": [None]}
 
     assert send(bob, body) == (200, NOTHING)
 
@@ -254,7 +276,8 @@ def test_a_prompt_that_two_imports_make_at_once_is_there_once(bob, monkeypatch):
     given = of_prompts(a_prompt("One"))
     send(bob, given)
     # As the second one has read it, before the first one has written.
-    monkeypatch.setattr(PromptQuerySet, "own", lambda self, _user: self.none())
+    key = Prompt.objects.get().pk
+    monkeypatch.setattr(prompts, "_missing", lambda _user, found: {key: found[0]})
 
     report = send(bob, given)[1]
 
@@ -592,8 +615,8 @@ def test_a_fault_is_told_in_a_sentence_however_long_what_is_wrong_is(client, bob
 
 @pytest.mark.parametrize("is_deleted", [False, True])
 def test_an_import_ends_with_its_person(bob, is_deleted):
-    chats, prompts = [simple("Cats"), simple("Dogs")], of_prompts(a_prompt("One"))
-    body = BytesIO(as_zip({"chatcore.json": prompts, "conversations.json": chats}))
+    chats, own = [simple("Cats"), simple("Dogs")], of_prompts(a_prompt("One"))
+    body = BytesIO(as_zip({"chatcore.json": own, "conversations.json": chats}))
     with running._turn:
         future = running.begin(bob, [body], clock.now())
         if is_deleted:
