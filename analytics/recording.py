@@ -29,7 +29,7 @@ from chatcore.money import as_stored, usd
 
 logger = logging.getLogger("chatcore.usage")
 
-# Whoever drains the spool has answers to look after, whose hearts are missed after ten seconds.
+# Who drains the spool looks for answers whose process is gone as well, and those are waited for.
 DRAIN_SECONDS = 2.0
 # Of this process since its start, for whoever looks after it.
 counts: Counter[str] = Counter()

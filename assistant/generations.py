@@ -55,7 +55,7 @@ STREAM_OUTLIVES_SECONDS = 10 * 60
 
 
 class Registry:
-    """The running generations of this process, and the one timer that saves them all."""
+    """The running generations of this process, and the timers that save and look after them."""
 
     def __init__(self) -> None:
         self._running: dict[UUID, RunningGeneration] = {}
@@ -76,7 +76,10 @@ class Registry:
         if self._loop is loop:
             return
         self._loop, self._is_closing = loop, False
-        self._timers = [asyncio.create_task(self._keep())]
+        self._timers = [
+            asyncio.create_task(self._keep()),
+            asyncio.create_task(self._look_after()),
+        ]
         if settings.REDIS_URL:
             me = str(new_id())
             lifetime = settings.ANSWER_DEADLINE_SECONDS + STREAM_OUTLIVES_SECONDS
@@ -253,18 +256,22 @@ class Registry:
     async def _keep(self) -> None:
         next_at = time.monotonic()
         for tick in count():
-            # First of all: what was saved a moment ago is not found silent.
             await self._try(self._save(tick % SAVE_PARTS))
             if tick % SAVE_PARTS == 0:
                 await self._try(self._hear_of_the_store())
-            if tick % (REAP_EVERY_SAVES * SAVE_PARTS) == 0:
-                await self._try(self._reap())
-                await self._try(in_thread(recording.drain_spool, saving.recount))
-                # Behind the spool, which may have what one of them really used.
-                await self._try(in_thread(titles.charge_the_abandoned, clock.now()))
             # A store that was slow is not asked faster for it.
             next_at = max(next_at + SAVE_SECONDS / SAVE_PARTS, time.monotonic())
             await asyncio.sleep(next_at - time.monotonic())
+
+    async def _look_after(self) -> None:
+        """What a killed process or a bad day has left behind. That may take long on a busy store,
+        while the hearts of what runs here have to beat: a timer of its own."""
+        while True:
+            await self._try(self._reap())
+            await self._try(in_thread(recording.drain_spool, saving.recount))
+            # Behind the spool, which may have what one of them really used.
+            await self._try(in_thread(titles.charge_the_abandoned, clock.now()))
+            await asyncio.sleep(REAP_EVERY_SAVES * SAVE_SECONDS)
 
     async def _try(self, work: Coroutine[Any, Any, bool]) -> None:
         """`work` tells whether it asked the store."""

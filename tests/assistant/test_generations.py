@@ -302,6 +302,31 @@ async def test_a_running_answer_is_saved_on_the_way(together, bob, registry, mon
     assert record.heartbeat_at > begun
 
 
+async def test_hearts_beat_while_what_others_left_behind_takes_long(bob, monkeypatch):
+    monkeypatch.setattr(generations, "SAVE_SECONDS", 0.05)
+    looking = asyncio.Event()
+
+    async def never_ends(_registry) -> bool:
+        looking.set()
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(generations.Registry, "_reap", never_ends)
+    registry = generations.Registry()
+    registry.open()
+    _, generation = await start(registry, bob)
+    await looking.wait()
+
+    async def heard_of() -> bool:
+        record = await in_store(Generation.objects.get)()
+        return record.heartbeat_at > generation.record.heartbeat_at
+
+    async with asyncio.timeout(5):
+        while not await heard_of():
+            await asyncio.sleep(0.02)
+    await registry.close()
+
+
 async def test_an_answer_waits_for_a_store_that_is_away(bob, registry, monkeypatch):
     monkeypatch.setattr(generations, "SAVE_SECONDS", 0.02)
     provider, generation = await start(registry, bob)
