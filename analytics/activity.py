@@ -1,6 +1,7 @@
 """Counts what conversations announce: chats and messages, by person."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from analytics import rollups
+from analytics.line import Line
 from analytics.models import ActivityRecord
 from chatcore import writes
 from chatcore.db import store_is_away
@@ -35,18 +37,21 @@ def note(
     if connection.vendor == "mongodb":
         transaction.on_commit(partial(_count_apart, row))
     else:
-        _count(row)
+        _count([row])
 
 
-def _count(row: ActivityRecord) -> None:
-    writes.insert(row)
-    rollups.add_activity(row)
+def _count(new: Sequence[ActivityRecord]) -> None:
+    writes.insert_each(ActivityRecord, [writes.values_of(row) for row in new])
+    rollups.add_activity(new)
+
+
+_line = Line(_count)
 
 
 def _count_apart(row: ActivityRecord) -> None:
     """Never raises: what was written is written."""
     try:
-        rollups.in_line(partial(_count, row))
+        _line.put(row)
     except Exception as error:
         if store_is_away(error):
             logger.warning("Messages could not be counted (%s)", type(error).__name__)

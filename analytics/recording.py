@@ -7,7 +7,7 @@ Called from threads. A failure here never breaks what was being done: the entry 
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from analytics import prices, rollups, spool
 from analytics.entries import UsageEntry
+from analytics.line import Line
 from analytics.models import (
     PriceSource,
     SpendingMonth,
@@ -123,42 +124,44 @@ def write(entry: UsageEntry) -> None:
 
 
 def _write(entry: UsageEntry) -> None:
-    row = _row_of(entry)
+    _line.put(_row_of(entry))
 
-    def work() -> None:
-        earlier = rows.one(UsageRecord, id=row.pk)
-        change = row if earlier is None else _correction(earlier, row)
-        if change is not None:
-            append([change])
 
-    rollups.in_line(work)
+def _write_missing(calls: Sequence[UsageRecord]) -> None:
+    """What the ledger does not say of these calls yet."""
+    earlier = _known([row.pk for row in calls])
+    changes = [row if row.pk not in earlier else _correction(earlier[row.pk], row) for row in calls]
+    append([change for change in changes if change is not None])
+
+
+_line = Line(_write_missing)
+
+
+def _known(ids: Sequence[UUID]) -> dict[UUID, UsageRecord]:
+    if len(ids) == 1:  # mostly, and much quicker
+        row = rows.one(UsageRecord, id=ids[0])
+        return {} if row is None else {row.pk: row}
+    return {row.pk: row for row in UsageRecord.objects.filter(pk__in=ids)}
 
 
 def append(new: Sequence[UsageRecord]) -> None:
     """Write these rows, and what they add to months and buckets. Call it inside a transaction."""
-    for row in new:
-        writes.insert(row)
-        _add_to_months(row)
-        rollups.add_usage(row)
+    writes.insert_each(UsageRecord, [writes.values_of(row) for row in new])
+    writes.add_each(SpendingMonth, [month for row in new for month in _months_of(row)])
+    rollups.add_usage(new)
 
 
-def _add_to_months(row: UsageRecord) -> None:
-    added = {"spent_usd": as_stored(row.cost_usd or Decimal(0)), "version": 1, "reservations": 0}
-    month = month_of(row.created_at)
-    writes.add_each(
-        SpendingMonth,
-        [
-            (
-                {
-                    "id": SpendingMonth.key(subject, row.created_at),
-                    "subject_id": subject,
-                    "month": month,
-                },
-                added,
-            )
-            for subject in (row.user_id, row.organization_id)
-        ],
-    )
+def _months_of(row: UsageRecord) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
+    """What the row adds to the months of its person and organisation."""
+    for subject in (row.user_id, row.organization_id):
+        yield (
+            {
+                "id": SpendingMonth.key(subject, row.created_at),
+                "subject_id": subject,
+                "month": month_of(row.created_at),
+            },
+            {"spent_usd": as_stored(row.cost_usd or Decimal(0)), "version": 1, "reservations": 0},
+        )
 
 
 def _row_of(entry: UsageEntry) -> UsageRecord:

@@ -4,14 +4,12 @@ They are written in the very transaction that writes the ledger's row. `rebuild`
 day anew from the ledger, `differences` compares the two.
 """
 
-import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db import IntegrityError
 from django.db.models import Min
 
 from analytics.histograms import bin_of
@@ -66,11 +64,6 @@ class UsageRow(Protocol):
     ttft_ms: int | None
     created_at: datetime
 
-
-_line = threading.Lock()
-# Each process has a line of its own: one that writes without a pause is quicker than another one's
-# attempt more often than not, and eight in a row were seen to fail.
-ATTEMPTS = 12
 
 TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
 _PARTS_OF_TOKENS = ("cache_write_1h_tokens", "reasoning_tokens")
@@ -148,45 +141,35 @@ HISTOGRAMS: dict[type[Bucket], tuple[str, ...]] = {
 
 
 # --- Writing along --------------------------------------------------------------------------------
-def add_usage(row: UsageRow) -> None:
-    """Add a new row of the ledger. Call it inside the transaction that writes the row."""
-    _add(UsageBucket, row, of_usage(row))
-    _add(PersonBucket, row, of_person(row))
+def add_usage(rows: Sequence[UsageRow]) -> None:
+    """Add new rows of the ledger. Call it inside the transaction that writes them."""
+    _add(UsageBucket, [(row, of_usage(row)) for row in rows])
+    _add(PersonBucket, [(row, of_person(row)) for row in rows])
 
 
-def add_activity(row: ActivityRecord) -> None:
-    """Add what was written. Call it inside the transaction that writes the row."""
-    _add(UsageBucket, row, of_activity(row))
-    _add(PersonBucket, row, of_activity(row))
+def add_activity(rows: Sequence[ActivityRecord]) -> None:
+    """Add what was written. Call it inside the transaction that writes the rows."""
+    added = [(row, of_activity(row)) for row in rows]
+    _add(UsageBucket, added)
+    _add(PersonBucket, added)
 
 
-def in_line(work: Callable[[], None]) -> None:
-    """Run a transaction that writes buckets, one at a time in this process.
-
-    All write the sums of their organisation or person. MongoDB ends all but one of those that do it
-    at the same moment, and SQLite makes them wait in any case. Never inside another transaction:
-    whoever is in the line may be waiting for it.
-    """
-    for attempt in range(2):
-        try:
-            with _line:
-                in_transaction(work, attempts=ATTEMPTS)
-            return
-        except IntegrityError:
-            # Another process made the same row, or the first one of its bucket, at the same moment.
-            if attempt:
-                raise
-
-
-def _add(model: type[Bucket], row: UsageRow | ActivityRecord, sums: Sums) -> None:
-    if not any(sums.values()):
-        return
-    all_sums = {**dict.fromkeys(SUMS[model], 0), **sums}
-    which = dict(zip(KEYS[model], key_of(model, row), strict=True))
-    fields = [
-        _fields(span, floor(row.created_at, span), row.organization_id, which) for span in SPANS
+def _add(model: type[Bucket], added: Iterable[tuple[UsageRow | ActivityRecord, Sums]]) -> None:
+    zeros = dict.fromkeys(SUMS[model], 0)
+    rows = [
+        (
+            _fields(span, floor(row.created_at, span), row.organization_id, _which(model, row)),
+            {**zeros, **sums},
+        )
+        for row, sums in added
+        if any(sums.values())
+        for span in SPANS
     ]
-    writes.add_each(model, [(each, all_sums) for each in fields])
+    writes.add_each(model, rows)
+
+
+def _which(model: type[Bucket], row: UsageRow | ActivityRecord) -> Mapping[str, Any]:
+    return dict(zip(KEYS[model], key_of(model, row), strict=True))
 
 
 def key_of(model: type[Bucket], row: UsageRow | ActivityRecord) -> tuple[Any, ...]:

@@ -220,7 +220,9 @@ def record(figures: dict[str, float], person: User) -> None:
         for name, seconds in kinds.items():
             entry = an_entry(person)
             with mock.patch.object(
-                rollups, "add_usage", rollups.add_usage if name == "recorded" else lambda _: None
+                rollups,
+                "add_usage",
+                rollups.add_usage if name == "recorded" else lambda _rows: None,
             ):
                 begun = time.perf_counter()
                 recording.write(entry)

@@ -102,7 +102,11 @@ class DatabaseWrapper(BaseDatabaseWrapper):
 
     def watched(self) -> AbstractContextManager[None]:
         """For what is asked of the driver itself. Raises LeftAlone while MongoDB is left alone."""
-        return watched(self.connection) if self.is_serving else nullcontext()
+        if not self.is_serving:
+            return nullcontext()
+        # It may be the first thing that this thread asks.
+        self.ensure_connection()
+        return watched(self.connection)
 
     def commit_mongo(self) -> None:
         """As the backend's, but a failure is Django's DatabaseError.

@@ -164,10 +164,9 @@ def keep(user: User, found: FoundChat, now: datetime) -> Conversation | None:
 
 
 def _rows(conversation: Conversation, messages: Sequence[Message]) -> list[dict[str, Any]]:
-    names = [field.attname for field in Message._meta.concrete_fields]
     for seq, each in enumerate(messages, start=1):
         each.conversation, each.seq = conversation, seq
-    return [{name: getattr(each, name) for name in names} for each in messages]
+    return [writes.values_of(each) for each in messages]
 
 
 def _check_person(user: User) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError
 
 from accounts.models import User
-from analytics import recording, rollups, spool
+from analytics import recording, spool
 from analytics.entries import TokenCounts, UsageEntry
 from analytics.models import AppendOnly, SpendingMonth, UsageRecord
 from chatcore import clock
@@ -156,7 +156,7 @@ def test_a_failure_breaks_nothing_and_the_call_is_recorded_later(
     settings.DATA_DIR = tmp_path
     entry = an_entry(bob)
     with monkeypatch.context() as broken:
-        broken.setattr(recording.writes, "insert", lambda _row: 1 / 0)
+        broken.setattr(recording, "append", lambda _rows: 1 / 0)
         assert not recording.record_usage(entry)
     assert [path.name for path in spool.waiting()] == [f"{entry.id}.json"]
 
@@ -192,14 +192,14 @@ def test_a_store_that_takes_nothing_now_is_asked_for_one_of_many_that_wait(
     settings.DATA_DIR = tmp_path
     asked = []
 
-    def refuse(work):
-        asked.append(work)
+    def refuse(row):
+        asked.append(row)
         raise fault
 
     for _ in range(3):
         spool.keep(an_entry(bob))
     with monkeypatch.context() as refusing, suppress(OperationalError):
-        refusing.setattr(rollups, "in_line", refuse)
+        refusing.setattr(recording._line, "put", refuse)
         recording.drain_spool()
     recording.drain_spool()
 

@@ -7,7 +7,7 @@ from django.db import DatabaseError, connection
 from pymongo.errors import NetworkTimeout, OperationFailure, ServerSelectionTimeoutError
 
 from accounts.models import Organization
-from chatcore import db
+from chatcore import db, writes
 from chatcore.db import in_transaction, store_is_away
 from tests.at_once import at_once
 
@@ -90,3 +90,14 @@ def test_a_transaction_that_meets_a_store_away_leaves_nothing_behind(breaker):
 
     in_transaction(lambda: Organization.objects.create(name="Initech"))
     assert sorted(each.name for each in Organization.objects.all()) == ["Acme", "Initech"]
+
+
+def test_a_write_may_be_the_first_thing_that_a_thread_asks(breaker):
+    organization = Organization.objects.create(name="Acme")
+
+    def rename(_number: int) -> None:
+        writes.update(Organization, {"id": organization.pk}, values={"name": "Globex"})
+
+    at_once(1, rename)
+
+    assert Organization.objects.get().name == "Globex"
