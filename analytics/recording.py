@@ -88,7 +88,8 @@ def drain_spool(settle: Callable[[UsageEntry], bool] | None = None) -> bool:
         if not _write_late(entry, settle) or time.monotonic() > end:
             break
     left = len(spool.waiting())
-    logger.warning("Calls recorded from the spool: %d; left: %d", max(0, waiting - left), left)
+    if left < waiting:
+        logger.warning("Calls recorded from the spool: %d; left: %d", waiting - left, left)
     return True
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 from django.conf import settings
@@ -20,6 +21,9 @@ logger = logging.getLogger("chatcore.usage")
 
 _decode = msgspec.json.Decoder(UsageEntry).decode
 SUFFIX = ".json"
+# Of one call an estimate may wait beside what the provider counted. Neither takes the other's
+# place, and the ledger knows what to make of both.
+_KINDS = _COUNTED, _ESTIMATED = "", ".estimated"
 
 
 def folder() -> Path:
@@ -44,8 +48,15 @@ def keep(entry: UsageEntry) -> None:
 
 
 def drop(entry: UsageEntry) -> None:
-    """It is in the ledger."""
-    _path(entry).unlink(missing_ok=True)
+    """It is in the ledger. What another process knows better of it meanwhile stays."""
+    path = _path(entry)
+    if _read(path) == entry:
+        path.unlink(missing_ok=True)
+
+
+def has(key: UUID) -> bool:
+    """Whether anything waits of the call with this id."""
+    return any((folder() / f"{key}{kind}{SUFFIX}").exists() for kind in _KINDS)
 
 
 def waiting() -> list[Path]:
@@ -73,8 +84,14 @@ def entries() -> Iterator[UsageEntry]:
                 path.rename(path.with_suffix(".bad"))
 
 
+def _read(path: Path) -> UsageEntry | None:
+    """None if it is not there, no entry, or cannot be read."""
+    try:
+        return _decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+        return None
+
+
 def _path(entry: UsageEntry) -> Path:
-    # Of one call an estimate may wait beside what the provider counted. Neither takes the other's
-    # place, and the ledger knows what to make of both.
-    kind = ".estimated" if entry.usage_source == "estimated" else ""
+    kind = _ESTIMATED if entry.usage_source == "estimated" else _COUNTED
     return folder() / f"{entry.id}{kind}{SUFFIX}"

@@ -343,8 +343,7 @@ class Registry:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         for timer in self._timers:
             timer.cancel()
-            with suppress(asyncio.CancelledError):
-                await timer
+        await asyncio.gather(*self._timers, return_exceptions=True)
         if self._relay is not None:
             await self._relay.close()
             self._relay = None

@@ -20,7 +20,7 @@ from uuid import UUID
 from django.conf import settings
 from msgspec.structs import replace
 
-from analytics import budgets, recording
+from analytics import budgets, recording, spool
 from analytics.budgets import NO_LIMITS, BudgetExceeded, Limits
 from analytics.entries import UsageEntry
 from assistant import catalog, metering, totals, turns
@@ -256,6 +256,8 @@ def charge_the_abandoned(now: datetime) -> bool:
     A process that was only asleep corrects it, as with answers.
     """
     for call in TitleCall.objects.abandoned(now)[:AT_ONCE]:
+        if spool.has(call.pk):  # its turn is when the ledger has that
+            continue
         with one_of_many("charged for its title"):
             # If its process was killed behind that, the ledger knows it already, and better.
             if not recording.of_calls([call.pk]):

@@ -6,6 +6,7 @@ these belong into a transaction of `chatcore.db`, as Django's own do.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import groupby
@@ -321,7 +322,7 @@ def _mongodb_add_each(
 
     database = cast(Any, connection)
     changes = []
-    for fields, add in rows:
+    for fields, add in _together(rows):
         document = _document(model, fields)
         touched = {name.partition(".")[0] for name in add}
         others: dict[str, Any] = {
@@ -341,6 +342,16 @@ def _mongodb_add_each(
             _collection(model).bulk_write(changes, ordered=False, session=database.session)
 
     run()
+
+
+def _together(
+    rows: Sequence[tuple[Values, Mapping[str, int]]],
+) -> Iterable[tuple[Values, Mapping[str, int]]]:
+    """What is added to one row, as one change: each costs the server as much as the first."""
+    changes: dict[tuple[Any, ...], tuple[Values, Counter[str]]] = {}
+    for fields, add in rows:
+        changes.setdefault(tuple(fields.values()), (fields, Counter()))[1].update(add)
+    return changes.values()
 
 
 def _path(model: type[models.Model], name: str) -> str:

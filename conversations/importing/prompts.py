@@ -38,7 +38,7 @@ def take(
     for number, (key, each) in enumerate(missing.items()):
         check_person()
         try:
-            is_new = _add(user, key, each)
+            is_new = _add(user, key, each, check_person)
         except TooManyPrompts:
             report.skipped_prompts += len(missing) - number
             return
@@ -62,11 +62,12 @@ def _missing(user: User, found: Sequence[_Prompt]) -> dict[UUID, _Prompt]:
     return missing
 
 
-def _add(user: User, key: UUID, prompt: _Prompt) -> bool:
+def _add(user: User, key: UUID, prompt: _Prompt, check_person: Callable[[], None]) -> bool:
     """False if another import of this person's, of another process, was quicker."""
     try:
         add(user, prompt.name, prompt.text, is_shared=False, key=key)
     except IntegrityError:
+        check_person()
         if not Prompt.objects.own(user).filter(pk=key).exists():
             raise
         return False

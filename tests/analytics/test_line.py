@@ -49,7 +49,7 @@ def put_while_another_writes(one: Line, rows: Sequence[ActivityRecord]) -> list[
 
 
 def some(count: int) -> list[ActivityRecord]:
-    return [ActivityRecord(id=new_id()) for _ in range(count)]
+    return [ActivityRecord(id=new_id(), organization_id=new_id()) for _ in range(count)]
 
 
 def test_what_has_gathered_is_written_at_once_and_in_order(monkeypatch):
@@ -76,6 +76,7 @@ def test_of_two_with_one_id_the_second_is_written_behind_the_first():
 @pytest.mark.parametrize("error", [ValueError("no"), IntegrityError("no"), conflict()])
 def test_one_that_cannot_be_written_is_nothing_to_the_others(error, monkeypatch):
     monkeypatch.setattr(line, "ATTEMPTS", 1)
+    monkeypatch.setattr(line, "ATTEMPTS_TOGETHER", 1)
     rows = some(3)
 
     def refuse(batch: Sequence[ActivityRecord]) -> None:
@@ -89,26 +90,67 @@ def test_one_that_cannot_be_written_is_nothing_to_the_others(error, monkeypatch)
     assert [each.exception() for each in futures] == [None, error, None]
 
 
-def test_a_store_that_is_away_is_asked_once_for_all_of_them():
+def test_a_store_that_is_away_is_not_asked_for_each_of_them():
     tries = []
 
     def away(batch: Sequence[ActivityRecord]) -> None:
         tries.append(len(batch))
         raise OperationalError("away")
 
-    futures = put_while_another_writes(Line(Written(away)), some(4))
+    futures = put_while_another_writes(Line(Written(away)), some(8))
 
-    assert tries == [4]
+    assert tries == [8, 4, 2, 1]
     assert {type(each.exception()) for each in futures} == {OperationalError}
 
 
-def test_an_interrupt_leaves_nobody_waiting():
-    def interrupt(_batch: Sequence[ActivityRecord]) -> None:
-        raise KeyboardInterrupt
+def test_a_store_that_was_away_for_a_moment_takes_all_of_them():
+    tries = []
 
-    futures = put_while_another_writes(Line(Written(interrupt)), some(3))
+    def away_once(batch: Sequence[ActivityRecord]) -> None:
+        tries.append(len(batch))
+        if len(tries) == 1:
+            raise OperationalError("away")
 
-    assert {type(each.exception(10)) for each in futures} == {KeyboardInterrupt}
+    futures = put_while_another_writes(Line(Written(away_once)), some(8))
+
+    assert tries == [8, 4, 4]
+    assert [each.exception() for each in futures] == [None] * 8
+
+
+def test_sums_that_are_held_hold_up_the_others_of_their_organisation_once(monkeypatch):
+    monkeypatch.setattr(line, "ATTEMPTS", 1)
+    monkeypatch.setattr(line, "ATTEMPTS_TOGETHER", 1)
+    rows, acme, globex = some(8), new_id(), new_id()
+    for number, row in enumerate(rows):
+        row.organization_id = globex if number % 4 == 3 else acme
+    tries = []
+
+    def refuse_acme(batch: Sequence[ActivityRecord]) -> None:
+        if any(row.organization_id == acme for row in batch):
+            tries.append(len(batch))
+            raise conflict()
+
+    written = Written(refuse_acme)
+    futures = put_while_another_writes(Line(written), rows)
+
+    assert tries == [8, 4, 2, 1]
+    assert written.batches == [[rows[3]], [rows[7]]]
+    assert [each.exception() is None for each in futures] == [False, False, False, True] * 2
+
+
+def test_whoever_is_interrupted_leaves_the_others_to_themselves():
+    tries = []
+
+    def interrupt_once(batch: Sequence[ActivityRecord]) -> None:
+        tries.append(len(batch))
+        if len(tries) == 1:
+            raise KeyboardInterrupt
+
+    futures = put_while_another_writes(Line(Written(interrupt_once)), some(3))
+
+    assert tries == [3, 2]
+    outcomes = sorted(str(type(each.exception(10))) for each in futures)
+    assert outcomes == ["<class 'KeyboardInterrupt'>", "<class 'NoneType'>", "<class 'NoneType'>"]
 
 
 def test_calls_that_are_written_together_are_as_if_one_by_one(bob, carol):

@@ -296,10 +296,10 @@ async def test_a_call_that_failed_and_is_recorded_late_is_not_charged(
         await title_tasks(registry)
     await tab.close()
 
-    if is_drained_first:
-        await in_store(recording.drain_spool)(saving.recount)
-    await charge_the_abandoned(minutes=2)
+    if not is_drained_first:
+        await charge_the_abandoned(minutes=2)
     await in_store(recording.drain_spool)(saving.recount)
+    await charge_the_abandoned(minutes=2)
 
     assert (await rows())[1:] == [("title", "error", 0, 0)]
     assert (await chat()).metadata["totalTokens"] == 15
