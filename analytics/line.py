@@ -1,4 +1,5 @@
-"""Rows of many threads, written together: one transaction for all that has gathered meanwhile.
+"""Rows of many threads, written together, as databases do by a group commit: one transaction for
+all that has gathered meanwhile.
 
 What is written to the ledger and of chats is added to the sums of its organisation and person.
 MongoDB ends all but one of the transactions that do so at one moment, and SQLite makes them wait in

@@ -92,7 +92,7 @@ def in_transaction(work: Callable[[], Result], *, attempts: int = 8) -> Result:
                 raise
         # At random, so that the same two do not meet again.
         pause = min(0.01 * 2**attempt, LONGEST_PAUSE_SECONDS)
-        time.sleep(random.uniform(0, pause))  # noqa: S311
+        time.sleep(random.uniform(0, pause))  # noqa: S311  no secret
     raise AssertionError("unreachable")
 
 
