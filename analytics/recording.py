@@ -95,24 +95,22 @@ def drain_spool(settle: Callable[[UsageEntry], bool] | None = None) -> bool:
 
 def _write_late(entry: UsageEntry, settle: Callable[[UsageEntry], bool] | None) -> bool:
     """Whether it makes sense to go on with others now."""
+    is_recorded = False
     try:
         _write(entry)
-    except Exception as error:
-        if store_is_away(error):
-            raise
-        if is_write_conflict(error):
-            return False
-        logger.exception("A spooled call could not be recorded: %s", entry.id)
-        return True
-    try:
+        is_recorded = True
         is_settled = settle is None or settle(entry)
     except Exception as error:
         if store_is_away(error):
             raise
         if is_write_conflict(error):
             return False
-        logger.exception("What came late to the ledger could not be added up: %s", entry.id)
-        is_settled = True
+        if is_recorded:
+            logger.exception("What came late to the ledger could not be added up: %s", entry.id)
+        else:
+            logger.exception("A spooled call could not be recorded: %s", entry.id)
+        # What is in the ledger is safe, and what cannot be added up would not be the next time.
+        is_settled = is_recorded
     if is_settled:
         spool.drop(entry)
     return True
