@@ -36,7 +36,6 @@ def take(
     missing = _missing(user, found)
     report.prompts_already_there += len(found) - len(missing)
     for number, (key, each) in enumerate(missing.items()):
-        check_person()
         try:
             is_new = _add(user, key, each, check_person)
         except TooManyPrompts:
@@ -64,9 +63,11 @@ def _missing(user: User, found: Sequence[_Prompt]) -> dict[UUID, _Prompt]:
 
 def _add(user: User, key: UUID, prompt: _Prompt, check_person: Callable[[], None]) -> bool:
     """False if another import of this person's, of another process, was quicker."""
+    check_person()
     try:
         add(user, prompt.name, prompt.text, is_shared=False, key=key)
     except IntegrityError:
+        # It may be the person who went meanwhile.
         check_person()
         if not Prompt.objects.own(user).filter(pk=key).exists():
             raise
